@@ -1,0 +1,48 @@
+# Every target sets itself up. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help verify test lint lock wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+verify: $(STAMP) ## judge the reference backend on a local stack (ARGS="--help" lists the options)
+	@$(BIN)/limpet verify $(ARGS)
+
+test: $(STAMP) ## the project's own tests
+	@$(BIN)/python -m pytest tests $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+lock: ## regenerate requirements.lock from pyproject.toml
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --index-strategy unsafe-best-match \
+	  --custom-compile-command "make lock" -o requirements.lock --quiet
+
+wheel: $(STAMP) ## dist/limpet-*.whl
+	@$(BIN)/python -m hatchling build -t wheel
+
+clean: ## remove the environment and what was built
+	@rm -rf $(VENV) dist build
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "limpet needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1 || true). Write: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "setting up $(VENV) (once, about half a minute)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

@@ -1,0 +1,331 @@
+"""What a backend offers and claims, read from one TOML file. Everything the harness knows of a backend stands here.
+
+`load` turns a file into a frozen `Contract`. A key that is left out is None: "not offered". A mistake is a `ContractError`
+that names the key and says what to write instead.
+"""
+
+import difflib
+import re
+import tomllib
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from limpet.errors import ContractError
+
+GUARANTEES = (
+    "replicas",
+    "identity",
+    "session-record",
+    "shared-view",
+    "stickiness",
+    "affinity",
+    "restart-persistence",
+    "scaling",
+    "heartbeat",
+    "locking",
+    "history",
+    "continuity",
+    "takeover",
+    "drain",
+    "availability",
+    "security",
+    "capacity",
+)
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+PLACEHOLDERS = ("python", "host", "port", "redis_host", "redis_port", "redis_url", "postgres_url", "pod")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One HTTP call: `GET /api/sessions/{id}`."""
+
+    method: str
+    path: str
+
+    def url(self, **parts: str) -> str:
+        """The path with its placeholders filled in."""
+        return self.path.format(**parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """The calls that the backend answers, and where things stand in them."""
+
+    list: Endpoint
+    create: Endpoint
+    delete: Endpoint
+    body: Mapping[str, Any]
+    id: str = "id"
+    health: Endpoint | None = None
+    ready: Endpoint | None = None
+    gadgets: Endpoint | None = None
+    read: Endpoint | None = None
+    update: Endpoint | None = None
+    events: Endpoint | None = None
+    search: Endpoint | None = None
+    instances: Endpoint | None = None
+    update_field: str | None = None
+    cursor_header: str | None = None
+    idempotency_header: str | None = None
+    instance_header: str | None = None
+
+    @property
+    def probe(self) -> Endpoint | None:
+        """What readiness is probed by."""
+        return self.ready or self.health
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocket:
+    """The streams. `any_replica` false: a stream is tied to the owner and a client must come with its cookie."""
+
+    path: str
+    any_replica: bool = True
+    seq: str | None = None
+    source_counter: str | None = None
+    resume: Mapping[str, Any] | None = None
+    wrong_instance_text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """How clients stick."""
+
+    cookie: str
+    kind: Literal["traefik"] = "traefik"
+
+
+@dataclass(frozen=True, slots=True)
+class Redis:
+    """Key patterns; `{id}` is a session's id, `{instance}` a replica's."""
+
+    session: str | None = None
+    active: str | None = None
+    owned: str | None = None
+    heartbeat: str | None = None
+    websocket: str | None = None
+    lock: str | None = None
+    fence: str | None = None
+    events: str | None = None
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Regular expressions over the lines that a replica logs; named groups as in the shipped files."""
+
+    instance: str | None = None
+    started: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What the backend promises, in seconds; the source of every budget."""
+
+    heartbeat_interval_s: float | None = None
+    heartbeat_ttl_s: float | None = None
+    self_fence_s: float | None = None
+    takeover_scan_s: float | None = None
+    lock_ttl_s: float | None = None
+    lock_wait_s: float | None = None
+    session_timeout_s: float | None = None
+    pre_stop_s: float = 0.0
+    grace_period_s: float = 30.0
+    ended_keep_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The guarantees that the backend claims."""
+
+    guarantees: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """How one replica is started on this machine. With `settings_prefix`, [timing] reaches it as settings."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, Any] = field(default_factory=dict)
+    settings_prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kubernetes:
+    """Where the backend stands in a cluster."""
+
+    namespace: str
+    deployment: str
+    selector: str
+    service: str
+    ingress: str | None = None
+    redis: str | None = None
+    postgres: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One backend. `path` is the file it was read from; relative commands are run from its folder."""
+
+    name: str
+    http: Http
+    claims: Claims
+    path: Path
+    ingress: Ingress | None = None
+    websocket: WebSocket | None = None
+    redis: Redis = field(default_factory=Redis)
+    log: Log = field(default_factory=Log)
+    timing: Timing = field(default_factory=Timing)
+    local: Local | None = None
+    kubernetes: Kubernetes | None = None
+
+    def settings(self) -> dict[str, str]:
+        """[timing] as the environment variables that reach the backend; empty without a `settings_prefix`."""
+        if self.local is None or self.local.settings_prefix is None:
+            return {}
+        prefix = self.local.settings_prefix
+        given = {f.name: getattr(self.timing, f.name) for f in fields(self.timing)}
+        return {f"{prefix}{name.upper()}": f"{value:g}" for name, value in given.items() if value is not None}
+
+    def with_timing(self, **seconds: float) -> "Contract":
+        """The same contract with other times."""
+        return replace(self, timing=replace(self.timing, **seconds))
+
+
+def load(path: Path) -> Contract:
+    """Read a contract file.
+
+    Raises:
+        ContractError: it is missing, is no TOML, or a key is unknown, missing or of the wrong type.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ContractError(f"contract {path}: {error}. Give an existing file with --contract FILE") from error
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Contract:
+    """Read a contract from `text`; `path` names it in errors. Raises ContractError as `load` does."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ContractError(f"contract {path}: not valid TOML: {error}") from error
+    try:
+        contract: Contract = _build(Contract, table | {"path": path}, "")
+        _check(contract)
+    except ContractError as error:
+        raise ContractError(f"contract {path}: {error}") from None
+    return contract
+
+
+def _build(kind: type[Any], table: Any, where: str) -> Any:
+    if not isinstance(table, Mapping):
+        raise ContractError(f"[{where}] must be a table of keys, not {table!r}")
+    hints = get_type_hints(kind)
+    for key in table:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(k for k in hints if k != 'path')}"
+            raise ContractError(f"unknown key `{_at(where, key)}`; {hint}")
+    values = {}
+    for spec in fields(kind):
+        if spec.name in table:
+            values[spec.name] = _convert(hints[spec.name], table[spec.name], _at(where, spec.name))
+        elif spec.default is MISSING and spec.default_factory is MISSING:
+            raise ContractError(f"missing key `{_at(where, spec.name)}`; {_example(where, spec.name)}")
+    return kind(**values)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(h for h in get_args(hint) if h is not type(None))
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _endpoint(value, where) if hint is Endpoint else _build(hint, value, where)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ContractError(f"`{where}` is {value!r}; write one of: {', '.join(map(repr, get_args(hint)))}")
+        return value
+    if hint is float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+            raise ContractError(f"`{where}` is {value!r}; write a number of seconds, 0 or more")
+        return float(value)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(v, str) for v in value):
+            raise ContractError(f'`{where}` is {value!r}; write a list of strings: ["..."]')
+        return tuple(value)
+    wanted, name = {str: (str, "a string"), bool: (bool, "true or false"), Path: (Path, "a path")}.get(
+        hint, (Mapping, "a table: { key = value }")
+    )
+    if not isinstance(value, wanted):
+        raise ContractError(f"`{where}` is {value!r}; write {name}")
+    return value
+
+
+def _endpoint(value: Any, where: str) -> Endpoint:
+    method, _, path = value.partition(" ") if isinstance(value, str) else ("", "", "")
+    if method not in METHODS or not path.startswith("/") or " " in path:
+        raise ContractError(f'`{where}` is {value!r}; write a method and a path: "GET /api/sessions"')
+    return Endpoint(method, path)
+
+
+def _check(contract: Contract) -> None:
+    for key in ("read", "update", "delete", "events"):
+        endpoint: Endpoint | None = getattr(contract.http, key)
+        if endpoint and "{id}" not in endpoint.path:
+            raise ContractError(f"`http.{key}` is {endpoint.path!r}; it must contain {{id}}")
+    for key in ("session", "websocket", "lock", "fence", "events"):
+        _placed(getattr(contract.redis, key), "{id}", f"redis.{key}")
+    for key in ("owned", "heartbeat"):
+        _placed(getattr(contract.redis, key), "{instance}", f"redis.{key}")
+    _placed(contract.websocket and contract.websocket.path, "{id}", "websocket.path")
+    for key, group in (("instance", "instance"), ("started", "id")):
+        pattern: str | None = getattr(contract.log, key)
+        try:
+            groups = re.compile(pattern).groupindex if pattern else {group: 1}
+        except re.error as error:
+            raise ContractError(f"`log.{key}` is no regular expression: {error}") from None
+        if group not in groups:
+            raise ContractError(f"`log.{key}` needs a named group: (?P<{group}>...)")
+    for claim in contract.claims.guarantees:
+        if claim not in GUARANTEES:
+            near = difflib.get_close_matches(claim, GUARANTEES, 1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(GUARANTEES)}"
+            raise ContractError(f"`claims.guarantees` has {claim!r}; {hint}")
+    if contract.local:
+        if not contract.local.command:
+            raise ContractError('`local.command` is empty; write what starts one replica: ["./backend"]')
+        for text in (*contract.local.command, *map(str, contract.local.env.values())):
+            for name in re.findall(r"\{(\w+)\}", text):
+                if name not in PLACEHOLDERS:
+                    known = " ".join(f"{{{p}}}" for p in PLACEHOLDERS)
+                    raise ContractError(f"`local` uses {{{name}}}, which is not known; known: {known}")
+
+
+def _placed(text: str | None, placeholder: str, where: str) -> None:
+    if text is not None and placeholder not in text:
+        raise ContractError(f"`{where}` is {text!r}; it must contain {placeholder}")
+
+
+def _at(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _example(where: str, key: str) -> str:
+    examples = {
+        "name": 'name = "my-backend"',
+        "http": "a table [http] with list, create, delete and body",
+        "claims": '[claims] guarantees = ["replicas"]',
+        "http.list": 'list = "GET /api/sessions"',
+        "http.create": 'create = "POST /api/sessions"',
+        "http.delete": 'delete = "DELETE /api/sessions/{id}"',
+        "http.body": 'body = { type = "trace_tcp", namespace = "demo" }',
+        "websocket.path": 'path = "/ws/{id}"',
+        "ingress.cookie": 'cookie = "backend-session"',
+        "claims.guarantees": 'guarantees = ["replicas"]',
+        "local.command": 'command = ["./backend"]',
+    }
+    return "write " + examples.get(_at(where, key), f'{key} = "..."')

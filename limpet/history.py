@@ -1,0 +1,245 @@
+"""The append-only record of one stack's run: what was asked, what came back, what was done to the target.
+
+One JSON object a line. Checkers read nothing else, so a stored history can be judged again. The lines between a `begin`
+and its `end` are one *section*: what was done to show one guarantee. An `end` says how many lines its section has, so that a lost line
+is noticed.
+
+Times are nanoseconds of the harness's monotonic clock. An operation is two lines of one process: `invoke` before it starts, then `ok`,
+`fail` (it definitely did not happen) or `info` (it may or may not have happened).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from limpet.clock import now_ns
+from limpet.errors import ClientError, HistoryError
+
+COMPLETIONS = ("ok", "fail", "info")
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One line. `type` says which of the rest is there.
+
+    Operations (`invoke`, `ok`, `fail`, `info`) have process, op and, where it concerns one, session; `pod` is the replica that
+    answered, as the answer itself says. Everything else (`begin`, `end`, `pod`, `fault`, `message`, ...) uses op and data.
+    """
+
+    t: int
+    type: str
+    op: str = ""
+    process: int = -1
+    session: str = ""
+    value: Any = None
+    pod: str = ""
+    data: dict[str, Any] = {}  # noqa: RUF012  msgspec copies an empty default
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """An operation joined from its two lines; `done` is None while nothing came back."""
+
+    call: Line
+    done: Line | None
+    call_no: int  # line numbers in the file, from 1
+    done_no: int
+
+    @property
+    def type(self) -> str:
+        """`ok`, `fail` or `info`; an operation that never completed is `info`."""
+        return self.done.type if self.done else "info"
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What came back: status, body, headers, as the client recorded them."""
+        return self.done.data if self.done else {}
+
+    @property
+    def pod(self) -> str:
+        """The replica that answered, "" when not known."""
+        return self.done.pod if self.done else ""
+
+
+class Section:
+    """The lines of one guarantee's suite, numbered as in the file, and its operations."""
+
+    def __init__(self, guarantee: str, lines: Sequence[tuple[int, Line]], source: str, damage: str = "") -> None:
+        self.guarantee = guarantee
+        self.numbered = lines
+        self.source = source
+        self.damage = damage  # why this section cannot be trusted to be whole
+
+    def of(self, *types: str, op: str = "") -> Iterator[tuple[int, Line]]:
+        """Numbered lines of these types (and this op)."""
+        return ((no, line) for no, line in self.numbered if line.type in types and op in ("", line.op))
+
+    def ops(self, *names: str) -> list[Op]:
+        """Operations in the order of their calls; all, or those with these names."""
+        calls: dict[int, tuple[int, Line]] = {}
+        joined: dict[int, Op] = {}
+        for no, line in self.numbered:
+            if line.type == "invoke":
+                calls[line.process] = (no, line)
+                joined[no] = Op(line, None, no, 0)
+            elif line.type in COMPLETIONS and line.process in calls:
+                call_no, call = calls.pop(line.process)
+                joined[call_no] = Op(call, line, call_no, no)
+        return [op for op in joined.values() if not names or op.call.op in names]
+
+    def where(self, *numbers: int) -> str:
+        """`history-gw0.jsonl lines 4118, 4127`."""
+        word = "line" if len(numbers) == 1 else "lines"
+        return f"{self.source} {word} {', '.join(map(str, numbers))}"
+
+
+class History:
+    """Writes one file. Not for use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: BinaryIO = path.open("ab", buffering=1 << 16)
+        self._encoder = msgspec.json.Encoder()
+        self._count = 0
+        self._section_start = 0
+        self._processes = 0
+
+    def write(self, line: Line) -> None:
+        """Append one line."""
+        self._file.write(self._encoder.encode(line) + b"\n")
+        self._count += 1
+
+    def note(self, type_: str, op: str = "", **data: Any) -> None:
+        """Append a line that is no operation."""
+        self.write(Line(now_ns(), type_, op, data=data))
+
+    def process(self) -> int:
+        """A process number that nobody had yet."""
+        self._processes += 1
+        return self._processes
+
+    def begin(self, guarantee: str, **data: Any) -> None:
+        """Open the section of a guarantee."""
+        self.note("begin", guarantee, **data)
+        self._section_start = self._count
+
+    def end(self, guarantee: str, **data: Any) -> None:
+        """Close the section of a guarantee and put it on disk."""
+        self.note("end", guarantee, lines=self._count - self._section_start, **data)
+        self._file.flush()
+
+    def close(self) -> None:
+        """Put everything on disk."""
+        self._file.close()
+
+
+class Recorder:
+    """One process of the history: records operations one after the other, and takes a new number after an `info`."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._process = history.process()
+
+    def operation(self, op: str, session: str = "", value: Any = None) -> "Recording":
+        """Record one operation: `async with recorder.operation("create") as done: ...; done.ok(...)`."""
+        return Recording(self, self._history, Line(now_ns(), "invoke", op, self._process, session, value))
+
+    @property
+    def process(self) -> int:
+        """The number that the next operation gets."""
+        return self._process
+
+    def retire(self) -> None:
+        """Take a new process number: nobody knows whether the last operation is still going on."""
+        self._process = self._history.process()
+
+
+class Recording:
+    """An operation under way. Its completion is written when the block ends; an exception makes it `fail` or `info`."""
+
+    def __init__(self, recorder: Recorder, history: History, call: Line) -> None:
+        self._recorder = recorder
+        self._history = history
+        self._call = call
+        self._outcome: dict[str, Any] = {"type": "info", "data": {"error": "nothing came back"}}
+
+    def ok(self, *, session: str = "", value: Any = None, pod: str = "", **data: Any) -> None:
+        """It happened; `session` names what a create made."""
+        self._outcome = {"type": "ok", "session": session, "value": value, "pod": pod, "data": data}
+
+    def refused(self, *, pod: str = "", **data: Any) -> None:
+        """It definitely did not happen."""
+        self._outcome = {"type": "fail", "pod": pod, "data": data}
+
+    def unclear(self, *, pod: str = "", **data: Any) -> None:
+        """It may have happened."""
+        self._outcome = {"type": "info", "pod": pod, "data": data}
+
+    async def __aenter__(self) -> "Recording":
+        self._history.write(self._call)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if error is not None:
+            definite = isinstance(error, ClientError) and error.definite
+            text = f"{type(error).__name__}: {error}"
+            self._outcome = {"type": "fail" if definite else "info", "data": {"error": text}}
+        call, outcome = self._call, self._outcome
+        self._history.write(
+            Line(
+                now_ns(),
+                outcome["type"],
+                call.op,
+                call.process,
+                outcome.get("session") or call.session,
+                call.value if outcome.get("value") is None else outcome["value"],
+                outcome.get("pod", ""),
+                outcome["data"],
+            )
+        )
+        if outcome["type"] == "info":
+            self._recorder.retire()
+        return isinstance(error, ClientError)
+
+
+def read(path: Path) -> list[Line]:
+    """All lines of a stored history.
+
+    Raises:
+        HistoryError: it is missing, or a line is none of a history.
+    """
+    decoder = msgspec.json.Decoder(Line)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise HistoryError(f"{path}: {error.strerror}; without its history a run cannot be judged") from error
+    lines = []
+    for no, text in enumerate(raw.splitlines(), 1):
+        try:
+            lines.append(decoder.decode(text))
+        except msgspec.MsgspecError as error:
+            raise HistoryError(f"{path} line {no}: {error}") from error
+    return lines
+
+
+def sections(lines: Iterable[Line], source: str) -> list[Section]:
+    """Cut a history into its sections. A section without its end, or with lines missing, says so in `damage`."""
+    found: list[Section] = []
+    begun: tuple[str, list[tuple[int, Line]]] | None = None
+    for no, line in enumerate(lines, 1):
+        if line.type == "begin":
+            if begun:
+                found.append(Section(*begun, source, "its end was never written"))
+            begun = (line.op, [(no, line)])
+        elif begun:
+            begun[1].append((no, line))
+            if line.type == "end":
+                expected, had = line.data.get("lines"), len(begun[1]) - 2
+                damage = "" if expected == had else f"it was written with {expected} lines and has {had}"
+                found.append(Section(*begun, source, damage))
+                begun = None
+    if begun:
+        found.append(Section(*begun, source, "its end was never written"))
+    return found
