@@ -281,7 +281,8 @@ def _check(contract: Contract) -> None:
         _placed(getattr(contract.redis, key), "{id}", f"redis.{key}")
     for key in ("owned", "heartbeat"):
         _placed(getattr(contract.redis, key), "{instance}", f"redis.{key}")
-    _placed(contract.websocket and contract.websocket.path, "{id}", "websocket.path")
+    if contract.websocket:
+        _placed(contract.websocket.path, "{id}", "websocket.path")
     for key, group in (("instance", "instance"), ("started", "id")):
         pattern: str | None = getattr(contract.log, key)
         try:

@@ -44,9 +44,9 @@ class Pod:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete a pod: it leaves the endpoints, gets SIGTERM after pre_stop_s, its grace period, then SIGKILL. A new one takes its place.
+    """Delete a pod: it leaves the endpoints, gets SIGTERM after pre_stop_s, its grace period, then SIGKILL.
 
-    `grace_s` None is the contract's; 0 kills at once. Returns when the old process is gone.
+    A new one takes its place at once. `grace_s` None is the contract's; 0 kills at once. Returns when the old process is gone.
     """
 
     pod: str
@@ -76,7 +76,10 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Have this many replicas; the youngest leave first. Returns when the number of pods is right, not when they are ready."""
+    """Have this many replicas; the youngest leave first.
+
+    Returns when the new pods were started and the superfluous ones are gone, not when all are ready.
+    """
 
     replicas: int
 
