@@ -1,7 +1,7 @@
 """What a backend offers and claims, read from one TOML file. Everything the harness knows of a backend stands here.
 
-`load` turns a file into a frozen `Contract`. A key that is left out is None: "not offered". A mistake is a `ContractError`
-that names the key and says what to write instead.
+`load` turns a file into a frozen `Contract`. A key that is left out is None: "not offered". A mistake is a
+`ContractError` that names the key and says what to write instead.
 """
 
 import difflib
@@ -228,9 +228,7 @@ def _build(kind: type[Any], table: Any, where: str) -> Any:
     hints = get_type_hints(kind)
     for key in table:
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(k for k in hints if k != 'path')}"
-            raise ContractError(f"unknown key `{_at(where, key)}`; {hint}")
+            raise ContractError(f"unknown key `{_at(where, key)}`; {_near(key, [k for k in hints if k != 'path'])}")
     values = {}
     for spec in fields(kind):
         if spec.name in table:
@@ -275,38 +273,46 @@ def _endpoint(value: Any, where: str) -> Endpoint:
 def _check(contract: Contract) -> None:
     for key in ("read", "update", "delete", "events"):
         endpoint: Endpoint | None = getattr(contract.http, key)
-        if endpoint and "{id}" not in endpoint.path:
-            raise ContractError(f"`http.{key}` is {endpoint.path!r}; it must contain {{id}}")
+        _placed(endpoint and endpoint.path, "{id}", f"http.{key}")
     for key in ("session", "websocket", "lock", "fence", "events"):
         _placed(getattr(contract.redis, key), "{id}", f"redis.{key}")
     for key in ("owned", "heartbeat"):
         _placed(getattr(contract.redis, key), "{instance}", f"redis.{key}")
-    if contract.websocket:
-        _placed(contract.websocket.path, "{id}", "websocket.path")
-    for key, group in (("instance", "instance"), ("started", "id")):
-        pattern: str | None = getattr(contract.log, key)
+    _placed(contract.websocket and contract.websocket.path, "{id}", "websocket.path")
+    _check_log(contract.log)
+    for claim in contract.claims.guarantees:
+        if claim not in GUARANTEES:
+            raise ContractError(f"`claims.guarantees` has {claim!r}; {_near(claim, GUARANTEES)}")
+    if contract.local:
+        _check_local(contract.local)
+
+
+def _check_log(log: Log) -> None:
+    for key, pattern, group in (("instance", log.instance, "instance"), ("started", log.started, "id")):
         try:
-            groups = re.compile(pattern).groupindex if pattern else {group: 1}
+            groups = re.compile(pattern).groupindex if pattern is not None else {group: 1}
         except re.error as error:
             raise ContractError(f"`log.{key}` is no regular expression: {error}") from None
         if group not in groups:
             raise ContractError(f"`log.{key}` needs a named group: (?P<{group}>...)")
-    for claim in contract.claims.guarantees:
-        if claim not in GUARANTEES:
-            near = difflib.get_close_matches(claim, GUARANTEES, 1)
-            hint = f"did you mean `{near[0]}`?" if near else f"known: {', '.join(GUARANTEES)}"
-            raise ContractError(f"`claims.guarantees` has {claim!r}; {hint}")
-    if contract.local:
-        if not contract.local.command:
-            raise ContractError('`local.command` is empty; write what starts one replica: ["./backend"]')
-        for text in (*contract.local.command, *map(str, contract.local.env.values())):
-            for name in re.findall(r"\{(\w+)\}", text):
-                if name not in PLACEHOLDERS:
-                    known = " ".join(f"{{{p}}}" for p in PLACEHOLDERS)
-                    raise ContractError(f"`local` uses {{{name}}}, which is not known; known: {known}")
 
 
-def _placed(text: str | None, placeholder: str, where: str) -> None:
+def _check_local(local: Local) -> None:
+    if not local.command:
+        raise ContractError('`local.command` is empty; write what starts one replica: ["./backend"]')
+    for text in (*local.command, *map(str, local.env.values())):
+        for name in re.findall(r"\{(\w+)\}", text):
+            if name not in PLACEHOLDERS:
+                known = " ".join(f"{{{p}}}" for p in PLACEHOLDERS)
+                raise ContractError(f"`local` uses {{{name}}}, which is not known; known: {known}")
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
+
+
+def _placed(text: Any, placeholder: str, where: str) -> None:
     if text is not None and placeholder not in text:
         raise ContractError(f"`{where}` is {text!r}; it must contain {placeholder}")
 

@@ -1,21 +1,21 @@
 """The append-only record of one stack's run: what was asked, what came back, what was done to the target.
 
-One JSON object a line. Checkers read nothing else, so a stored history can be judged again. The lines between a `begin`
-and its `end` are one *section*: what was done to show one guarantee. An `end` says how many lines its section has, so that a lost line
-is noticed.
+One JSON object a line, one file a stack; a stack is started to show one guarantee. Checkers read nothing else, so a
+stored history can be judged again. The first line is `begin`; the last is `end` and says how many lines lie between
+them, so that a lost line is noticed.
 
-Times are nanoseconds of the harness's monotonic clock. An operation is two lines of one process: `invoke` before it starts, then `ok`,
-`fail` (it definitely did not happen) or `info` (it may or may not have happened).
+Times are nanoseconds of the harness's monotonic clock. An operation is two lines of one process: `invoke` before it
+starts, then `ok`, `fail` (it definitely did not happen) or `info` (it may or may not have happened).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import msgspec
 
-from limpet.clock import now_ns
+from limpet.clock import NS_PER_S, now_ns
 from limpet.errors import ClientError, HistoryError
 
 COMPLETIONS = ("ok", "fail", "info")
@@ -24,8 +24,9 @@ COMPLETIONS = ("ok", "fail", "info")
 class Line(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One line. `type` says which of the rest is there.
 
-    Operations (`invoke`, `ok`, `fail`, `info`) have process, op and, where it concerns one, session; `pod` is the replica that
-    answered, as the answer itself says. Everything else (`begin`, `end`, `pod`, `fault`, `message`, ...) uses op and data.
+    Operations (`invoke`, `ok`, `fail`, `info`) have process, op and, where it concerns one, session; `pod` is the
+    instance id of the replica that answered, as the answer itself says. Everything else (`begin`, `end`, `pod`,
+    `fault`, `message`, ...) uses op and data.
     """
 
     t: int
@@ -35,7 +36,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     session: str = ""
     value: Any = None
     pod: str = ""
-    data: dict[str, Any] = {}  # noqa: RUF012  msgspec copies an empty default
+    data: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +65,42 @@ class Op:
 
 
 class Section:
-    """The lines of one guarantee's suite, numbered as in the file, and its operations."""
+    """The stored history of one guarantee's suite: its lines, numbered as in the file, and its operations.
 
-    def __init__(self, guarantee: str, lines: Sequence[tuple[int, Line]], source: str, damage: str = "") -> None:
-        self.guarantee = guarantee
-        self.numbered = lines
+    Attributes:
+        guarantee: which it was recorded for.
+        lines: line i stands at number i + 1 of the file.
+        source: the file's name.
+        damage: why it cannot be trusted to be whole, "" when it can.
+    """
+
+    def __init__(self, lines: Sequence[Line], source: str) -> None:
+        first, last = lines[0], lines[-1]
+        self.guarantee = first.op
+        self.lines = lines
         self.source = source
-        self.damage = damage  # why this section cannot be trusted to be whole
+        self.damage = ""
+        if first.type != "begin":
+            self.damage = "its first line is missing"
+        elif last.type != "end":
+            self.damage = "its end was never written, or is missing"
+        elif last.data.get("lines") != len(lines) - 2:
+            self.damage = f"it was written with {last.data.get('lines')} lines and has {len(lines) - 2}"
+
+    @property
+    def duration_s(self) -> float:
+        """From the first line to the last."""
+        return (self.lines[-1].t - self.lines[0].t) / NS_PER_S
 
     def of(self, *types: str, op: str = "") -> Iterator[tuple[int, Line]]:
         """Numbered lines of these types (and this op)."""
-        return ((no, line) for no, line in self.numbered if line.type in types and op in ("", line.op))
+        return ((no, line) for no, line in enumerate(self.lines, 1) if line.type in types and op in ("", line.op))
 
     def ops(self, *names: str) -> list[Op]:
         """Operations in the order of their calls; all, or those with these names."""
         calls: dict[int, tuple[int, Line]] = {}
         joined: dict[int, Op] = {}
-        for no, line in self.numbered:
+        for no, line in enumerate(self.lines, 1):
             if line.type == "invoke":
                 calls[line.process] = (no, line)
                 joined[no] = Op(line, None, no, 0)
@@ -96,15 +116,16 @@ class Section:
 
 
 class History:
-    """Writes one file. Not for use from several threads."""
+    """Writes the history of one guarantee's suite. Not for use from several threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, guarantee: str) -> None:
         self.path = path
-        self._file: BinaryIO = path.open("ab", buffering=1 << 16)
+        self._guarantee = guarantee
+        self._file: BinaryIO = path.open("xb", buffering=1 << 16)
         self._encoder = msgspec.json.Encoder()
-        self._count = 0
-        self._section_start = 0
+        self._count = -1  # `begin` does not count
         self._processes = 0
+        self.note("begin", guarantee)
 
     def write(self, line: Line) -> None:
         """Append one line."""
@@ -120,19 +141,11 @@ class History:
         self._processes += 1
         return self._processes
 
-    def begin(self, guarantee: str, **data: Any) -> None:
-        """Open the section of a guarantee."""
-        self.note("begin", guarantee, **data)
-        self._section_start = self._count
-
-    def end(self, guarantee: str, **data: Any) -> None:
-        """Close the section of a guarantee and put it on disk."""
-        self.note("end", guarantee, lines=self._count - self._section_start, **data)
-        self._file.flush()
-
     def close(self) -> None:
-        """Put everything on disk."""
-        self._file.close()
+        """Write the end and put everything on disk; closing again does nothing."""
+        if not self._file.closed:
+            self.note("end", self._guarantee, lines=self._count)
+            self._file.close()
 
 
 class Recorder:
@@ -177,7 +190,7 @@ class Recording:
         """It may have happened."""
         self._outcome = {"type": "info", "pod": pod, "data": data}
 
-    async def __aenter__(self) -> "Recording":
+    async def __aenter__(self) -> Self:
         self._history.write(self._call)
         return self
 
@@ -204,11 +217,11 @@ class Recording:
         return isinstance(error, ClientError)
 
 
-def read(path: Path) -> list[Line]:
-    """All lines of a stored history.
+def read(path: Path) -> Section:
+    """A stored history.
 
     Raises:
-        HistoryError: it is missing, or a line is none of a history.
+        HistoryError: it is missing or empty, or a line is none of a history.
     """
     decoder = msgspec.json.Decoder(Line)
     try:
@@ -221,25 +234,6 @@ def read(path: Path) -> list[Line]:
             lines.append(decoder.decode(text))
         except msgspec.MsgspecError as error:
             raise HistoryError(f"{path} line {no}: {error}") from error
-    return lines
-
-
-def sections(lines: Iterable[Line], source: str) -> list[Section]:
-    """Cut a history into its sections. A section without its end, or with lines missing, says so in `damage`."""
-    found: list[Section] = []
-    begun: tuple[str, list[tuple[int, Line]]] | None = None
-    for no, line in enumerate(lines, 1):
-        if line.type == "begin":
-            if begun:
-                found.append(Section(*begun, source, "its end was never written"))
-            begun = (line.op, [(no, line)])
-        elif begun:
-            begun[1].append((no, line))
-            if line.type == "end":
-                expected, had = line.data.get("lines"), len(begun[1]) - 2
-                damage = "" if expected == had else f"it was written with {expected} lines and has {had}"
-                found.append(Section(*begun, source, damage))
-                begun = None
-    if begun:
-        found.append(Section(*begun, source, "its end was never written"))
-    return found
+    if not lines:
+        raise HistoryError(f"{path} is empty; without its history a run cannot be judged")
+    return Section(lines, path.name)

@@ -1,0 +1,94 @@
+"""What a workload works with: a running target, the history that everything goes into, and users to act as."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import asdict
+from typing import Any, Self
+
+from limpet import seeds
+from limpet.clients.redis_keys import Looker
+from limpet.clients.sessions import User
+from limpet.clients.streams import Watcher
+from limpet.contract import Contract
+from limpet.faults.base import Fault, strike
+from limpet.history import History
+from limpet.targets.base import Pod, Target
+from limpet.targets.ready import all_ready
+
+ASKS_PER_REPLICA = 20  # fresh users tried until each replica has one
+
+
+class Stack:
+    """A target with its history and seed. Users and watchers made here are closed with it."""
+
+    def __init__(self, target: Target, history: History, seed: int) -> None:
+        self.target = target
+        self.history = history
+        self.contract: Contract = target.contract
+        self.random = seeds.stream(seed, "workload")
+        self._open = AsyncExitStack()
+        self._redis = target.redis()
+        self._open.push_async_callback(self._redis.aclose)
+        self.looker = Looker(self.contract, history, self._redis)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._open.aclose()
+
+    async def user(self, *, sticky: bool = True) -> User:
+        """A new user who arrives through the ingress."""
+        return await self._open.enter_async_context(
+            User(self.contract, self.history, self.target.base_url, sticky=sticky)
+        )
+
+    async def direct(self, pod: Pod) -> User:
+        """A user who calls one pod past the ingress."""
+        return await self._open.enter_async_context(User(self.contract, self.history, f"http://{pod.address}"))
+
+    async def watcher(self, user: User) -> Watcher:
+        """A watcher that arrives where `user` does, with the cookie of `user`."""
+        return await self._open.enter_async_context(
+            Watcher(self.contract, self.history, user.base_url, cookie=user.cookie)
+        )
+
+    async def snapshot(self) -> list[Pod]:
+        """All pods as they are now, also written to the history as a line `pods`."""
+        pods = list(await self.target.pods())
+        self.history.note("pods", pods=[asdict(pod) for pod in pods])
+        return pods
+
+    async def ready(self) -> list[Pod]:
+        """Wait until exactly the declared replicas are ready and listed. Raises DeadlineError."""
+        return await all_ready(self.target)
+
+    async def user_of_each(self) -> dict[str, User]:
+        """For each replica that serves, one user who sticks to it: {instance id: user}."""
+        found: dict[str, User] = {}
+        for _ in range(self.target.replicas * ASKS_PER_REPLICA):
+            if len(found) == self.target.replicas:
+                break
+            user = await self.user()
+            answer = await user.call("visit", self.contract.http.list)
+            if answer and answer.good and answer.pod:
+                found.setdefault(answer.pod, user)
+        return found
+
+    async def strike(self, fault: Fault) -> bool:
+        """Carry out a fault from injection to recovery, recorded; whether the target recovered from it."""
+        return await strike(fault, self.target, self.history)
+
+
+async def at_most(width: int, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run all jobs, `width` of them at a time."""
+    gate = asyncio.Semaphore(width)
+
+    async def one(job: Coroutine[Any, Any, None]) -> None:
+        async with gate:
+            await job
+
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(one(job))
