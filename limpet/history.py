@@ -121,14 +121,19 @@ class History:
     def __init__(self, path: Path, guarantee: str) -> None:
         self.path = path
         self._guarantee = guarantee
-        self._file: BinaryIO = path.open("xb", buffering=1 << 16)
+        try:
+            self._file: BinaryIO = path.open("xb", buffering=1 << 16)
+        except OSError as error:
+            raise HistoryError(f"{path}: {error.strerror}; give a new run directory that can be written") from error
         self._encoder = msgspec.json.Encoder()
         self._count = -1  # `begin` does not count
         self._processes = 0
         self.note("begin", guarantee)
 
     def write(self, line: Line) -> None:
-        """Append one line."""
+        """Append one line. After `close` the record is complete, and lines that still come are not part of it."""
+        if self._file.closed:
+            return
         self._file.write(self._encoder.encode(line) + b"\n")
         self._count += 1
 

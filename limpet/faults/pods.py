@@ -1,7 +1,7 @@
 """Faults that take a replica away: deleted with grace, killed, or replaced with all others in a roll-out."""
 
 from limpet.clock import eventually
-from limpet.errors import UnsupportedError
+from limpet.errors import DeadlineError
 from limpet.targets.base import Action, Delete, Kill, Pod, RollOut, Target
 from limpet.targets.ready import all_ready
 
@@ -23,7 +23,7 @@ class _PodFault:
         """Choose the oldest ready pod and strike it."""
         ready = [pod for pod in await target.pods() if pod.phase == "ready"]
         if not ready:
-            raise UnsupportedError(self.name, "no pod is ready")
+            raise DeadlineError(f"{self.name}: no pod is ready")
         self._struck = ready[0]
         await target.act(self._action(self._struck))
 

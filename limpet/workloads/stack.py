@@ -82,13 +82,16 @@ class Stack:
 
 
 async def at_most(width: int, jobs: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run all jobs, `width` of them at a time."""
+    """Run all jobs, `width` of them at a time. Raises what the first that fails raises."""
     gate = asyncio.Semaphore(width)
 
     async def one(job: Coroutine[Any, Any, None]) -> None:
         async with gate:
             await job
 
-    async with asyncio.TaskGroup() as group:
-        for job in jobs:
-            group.create_task(one(job))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(one(job))
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from several  # the first that failed ended the others

@@ -1,0 +1,51 @@
+"""What checkers share: collecting findings of one part, and reading common lines."""
+
+from typing import Any
+
+from limpet.history import Line, Section
+from limpet.verdict import Finding, Part
+
+FINDINGS_MAX = 20  # of one part; a broken backend breaks the same way a thousand times
+
+
+class PartBuilder:
+    """One part while its evidence is gathered."""
+
+    def __init__(self, section: Section, name: str, what: str, enough: int) -> None:
+        self._section = section
+        self._name = name
+        self._what = what
+        self._enough = enough
+        self._findings: list[Finding] = []
+        self._more = 0
+        self.had = 0
+        self.missing = ""
+        self.doubt = ""
+
+    def find(self, seen: str, *, expected: str, lines: tuple[int, ...] = ()) -> None:
+        """Something is wrong; `lines` are the numbers of the lines that show it."""
+        if len(self._findings) == FINDINGS_MAX:
+            self._more += 1
+            return
+        where = self._section.where(*sorted(lines)) if lines else self._section.source
+        self._findings.append(Finding(self._name, expected, seen, where))
+
+    def done(self) -> Part:
+        """The part."""
+        if self._more:
+            last = self._findings[-1]
+            more = f"{last.seen}; and {self._more} more like these"
+            self._findings[-1] = Finding(last.part, last.expected, more, last.where)
+            self._more = 0
+        findings = tuple(self._findings)
+        return Part(self._name, self._what, self.had, self._enough, findings, self.missing, self.doubt)
+
+
+def replicas_declared(section: Section) -> int:
+    """The declared number of replicas, from the line `target`; 0 when it is not there."""
+    return next((int(line.data.get("replicas", 0)) for _, line in section.of("target")), 0)
+
+
+def pods_of(line: Line) -> list[dict[str, Any]]:
+    """The pods of a line `pods`."""
+    return list(line.data.get("pods", ()))

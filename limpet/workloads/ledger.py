@@ -1,0 +1,67 @@
+"""What every ledger needs: sessions made and written to, and what each replica shows of them afterwards."""
+
+import asyncio
+from typing import Any
+
+from limpet.clients.sessions import User
+from limpet.workloads.stack import Stack, at_most
+
+CONCURRENT = 8
+
+
+async def fill(stack: Stack, sessions: int) -> list[str]:
+    """Make this many sessions through all replicas and write a value of its own into each; the acknowledged ones."""
+    made: list[str] = []
+    users = [await stack.user() for _ in range(CONCURRENT)]
+
+    async def one(number: int) -> None:
+        user = users[number % CONCURRENT]
+        session = await user.create()
+        if session:
+            made.append(session)
+            if stack.contract.http.update_field:
+                record = await user.read(session)
+                await user.update(session, distinct(record and record.get(stack.contract.http.update_field), session))
+
+    for start in range(0, sessions, CONCURRENT):
+        await at_most(CONCURRENT, [one(n) for n in range(start, min(start + CONCURRENT, sessions))])
+    return made
+
+
+async def fill_until(stack: Stack, over: asyncio.Event) -> list[str]:
+    """Make sessions one after the other until `over` is set; the acknowledged ones."""
+    user = await stack.user()
+    made: list[str] = []
+    while not over.is_set():
+        session = await user.create()
+        if session:
+            made.append(session)
+    return made
+
+
+async def remove(stack: Stack, sessions: list[str]) -> None:
+    """Delete sessions through all replicas."""
+    users = [await stack.user() for _ in range(CONCURRENT)]
+    for start in range(0, len(sessions), CONCURRENT):
+        batch = sessions[start : start + CONCURRENT]
+        await at_most(CONCURRENT, [_delete(user, session) for user, session in zip(users, batch, strict=False)])
+
+
+async def read_everywhere(stack: Stack, sessions: list[str]) -> None:
+    """Each ready replica's list, asked past the ingress, and each session's record from one replica after the other."""
+    pods = [pod for pod in await stack.snapshot() if pod.phase == "ready"]
+    views: list[User] = [await stack.direct(pod) for pod in pods]
+    for pod, view in zip(pods, views, strict=True):
+        stack.history.note("view", pod.name, process=view.recorder.process)
+        await view.list()
+    for number, session in enumerate(sessions if views else ()):
+        await views[number % len(views)].read(session)
+
+
+async def _delete(user: User, session: str) -> None:
+    await user.delete(session)
+
+
+def distinct(previous: Any, token: str) -> Any:
+    """A value like `previous` that no other session has: a table where there was one or nothing, else a text."""
+    return f"limpet {token}" if isinstance(previous, str) else {"limpet": token}

@@ -1,0 +1,82 @@
+from typing import Any
+
+from checkers.expect import held, unknown, violated
+from checkers.script import Script, pod
+
+from limpet.checkers.replicas import check
+from limpet.contract import Contract
+from limpet.history import Section
+from limpet.verdict import Judgement
+
+PODS = [pod("a"), pod("b")]
+
+
+def story(
+    *, first: list[dict[str, Any]] = PODS, last: list[dict[str, Any]] = PODS, visits: int = 40, serving: str = "ab"
+) -> Script:
+    script = Script("replicas")
+    script.note("target", "local", replicas=2, fresh=True)
+    script.note("pods", pods=first)
+    for number in range(visits):
+        script.op("visit", pod=f"i-{serving[number % len(serving)]}", status=200)
+    script.note("pods", pods=last)
+    return script
+
+
+def judge(script: Script, contract: Contract) -> Judgement:
+    section: Section = script.section()
+    return check(section, contract)
+
+
+def test_all_ready_and_serving_is_held(gadget: Contract) -> None:
+    held(judge(story(), gadget))
+
+
+def test_uneven_service_is_held(gadget: Contract) -> None:
+    held(judge(story(serving="aaaaaaaab"), gadget))
+
+
+def test_a_pod_that_is_not_ready_is_violated(gadget: Contract) -> None:
+    violated(judge(story(last=[pod("a"), pod("b", phase="not ready")]), gadget), "ready")
+
+
+def test_a_ready_pod_that_never_serves_is_violated(gadget: Contract) -> None:
+    violated(judge(story(serving="a"), gadget), "serving")
+
+
+def test_a_failed_visit_is_violated(gadget: Contract) -> None:
+    script = story()
+    script.op("visit", type_="fail", status=502)
+    violated(judge(script, gadget), "serving")
+
+
+def test_a_listed_pod_that_is_not_ready_is_violated(gadget: Contract) -> None:
+    third = pod("c", phase="terminating", listed=True)
+    violated(judge(story(last=[*PODS, third]), gadget), "endpoints")
+
+
+def test_an_ending_pod_beside_the_declared_ones_is_held(gadget: Contract) -> None:
+    held(judge(story(last=[*PODS, pod("c", phase="terminating")]), gadget))
+
+
+def test_a_restart_is_violated(gadget: Contract) -> None:
+    violated(judge(story(last=[pod("a"), pod("b", restarts=1)]), gadget), "restarts")
+
+
+def test_restarts_before_the_run_are_not_blamed_where_the_target_is_not_fresh(gadget: Contract) -> None:
+    old = [pod("a", restarts=3), pod("b")]
+    script = Script("replicas")
+    script.note("target", "kubernetes", replicas=2)
+    script.note("pods", pods=old)
+    for number in range(40):
+        script.op("visit", pod=f"i-{'ab'[number % 2]}")
+    script.note("pods", pods=old)
+    held(judge(script, gadget))
+
+
+def test_too_few_visits_are_unknown(gadget: Contract) -> None:
+    unknown(judge(story(visits=10), gadget), "serving")
+
+
+def test_an_empty_history_is_unknown(gadget: Contract) -> None:
+    unknown(judge(Script("replicas"), gadget), "ready", "endpoints", "serving", "restarts")

@@ -1,0 +1,113 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from limpet import history as histories
+from limpet.errors import ClientError, HistoryError, RefusedError
+from limpet.history import History, Recorder, Section
+
+
+def stored(history: History) -> Section:
+    history.close()
+    return histories.read(history.path)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Iterator[History]:
+    history = History(tmp_path / "history-x.jsonl", "x")
+    yield history
+    history.close()
+
+
+async def test_an_operation_is_two_lines_of_one_process(history: History) -> None:
+    recorder = Recorder(history)
+    async with recorder.operation("update", "s", 17) as done:
+        done.ok(pod="a", status=200)
+    (op,) = stored(history).ops("update")
+    assert (op.call.type, op.type, op.call.value, op.pod, op.data) == ("invoke", "ok", 17, "a", {"status": 200})
+    assert op.done is not None
+    assert op.done.t >= op.call.t
+
+
+async def test_operations_of_two_processes_may_overlap(history: History) -> None:
+    first, second = Recorder(history), Recorder(history)
+    async with first.operation("read", "s") as one:
+        async with second.operation("read", "s") as two:
+            two.ok(value=2)
+        one.ok(value=1)
+    assert [op.done and op.done.value for op in stored(history).ops()] == [1, 2]
+
+
+async def test_a_definite_error_is_fail_and_the_process_goes_on(history: History) -> None:
+    recorder = Recorder(history)
+    number = recorder.process
+    async with recorder.operation("create"):
+        raise RefusedError("no connection")
+    assert recorder.process == number
+    assert [op.type for op in stored(history).ops()] == ["fail"]
+
+
+async def test_an_unclear_error_is_info_and_retires_the_process(history: History) -> None:
+    recorder = Recorder(history)
+    number = recorder.process
+    async with recorder.operation("create"):
+        raise ClientError("reset")
+    assert recorder.process != number
+    assert [op.type for op in stored(history).ops()] == ["info"]
+
+
+async def test_a_mistake_of_the_harness_is_recorded_and_raised(history: History) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with Recorder(history).operation("create"):
+            raise ZeroDivisionError
+    assert [op.type for op in stored(history).ops()] == ["info"]
+
+
+async def test_an_operation_that_never_completed_is_info(history: History) -> None:
+    recording = Recorder(history).operation("create")
+    await recording.__aenter__()
+    (op,) = stored(history).ops()
+    assert (op.type, op.done) == ("info", None)
+
+
+def test_a_whole_history_has_no_damage(history: History) -> None:
+    history.note("fault", "inject", fault="kill")
+    section = stored(history)
+    assert section.damage == ""
+    assert section.guarantee == "x"
+    assert section.where(2) == "history-x.jsonl line 2"
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2, 3])
+def test_any_line_that_is_missing_is_damage(history: History, gone: int) -> None:
+    history.note("a")
+    history.note("b")
+    stored(history)
+    lines = history.path.read_bytes().splitlines(keepends=True)
+    history.path.write_bytes(b"".join(lines[:gone] + lines[gone + 1 :]))
+    assert histories.read(history.path).damage != ""
+
+
+def test_lines_after_the_end_are_not_part_of_it(history: History) -> None:
+    history.close()
+    history.note("late")
+    assert [line.type for line in histories.read(history.path).lines] == ["begin", "end"]
+
+
+def test_a_history_is_never_overwritten(history: History) -> None:
+    with pytest.raises(HistoryError, match="give a new run directory"):
+        History(history.path, "x")
+
+
+def test_a_missing_history_cannot_be_judged(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="cannot be judged"):
+        histories.read(tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"t": 1, "type": "ok", "colour": 3}', '{"type": "ok"}'])
+def test_what_is_no_history_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "history-x.jsonl"
+    path.write_text(text)
+    with pytest.raises(HistoryError, match=r"line 1|is empty"):
+        histories.read(path)
