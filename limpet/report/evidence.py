@@ -95,13 +95,13 @@ def timeline_card(history: Recorded, findings: Sequence[tuple[int, Finding]]) ->
     drawing = history.drawing
     if drawing is None:
         raise ValueError(f"{history.source} cannot be read, so it cannot be drawn")
-    marks = {
-        number: history.quotes[at].at_s
+    marks = [
+        (number, history.quotes[at].at_s)
         for number, finding in findings
         for source, lines in pointers(finding.where)
         for at in lines
         if source == history.source and at in history.quotes
-    }
+    ]
     facts = f"{history.source}, {history.lines:,} lines over {drawing.duration_s:.2f} s"
     if drawing.lanes_left_off:
         facts += f", {counted(drawing.lanes_left_off, 'pod')} more than are drawn"

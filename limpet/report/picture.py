@@ -1,6 +1,6 @@
 """A timeline as a picture: inline SVG, whose colours come from the page, so that it is light or dark as the page is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 from limpet.report.markup import Markup, join, tag
@@ -29,8 +29,8 @@ class _Sheet:
         return top
 
 
-def picture(drawing: Timeline, findings: Mapping[int, float]) -> Markup:
-    """The SVG of one history; `findings` are marked: number of the finding -> seconds from the first line."""
+def picture(drawing: Timeline, findings: Sequence[tuple[int, float]]) -> Markup:
+    """The SVG of one history; `findings` are marked: the number of each and where, in seconds from the first line."""
     sheet = _Sheet(drawing.duration_s)
     sheet.row(20)  # the axis
     rows = [
@@ -157,7 +157,7 @@ def _faults(sheet: _Sheet, drawing: Timeline) -> Iterator[Markup]:
         for step in strike.steps:
             x = sheet.x(step.at_s)
             title = tag("title", f"{strike.fault}: {steps}")
-            yield tag("line", title, x1=x, x2=x, y1=top - 3, y2=top + _BAR + 3, class_="step")
+            yield tag("line", title, x1=x, x2=x, y1=top + _BAR - 3, y2=top + _BAR + 4, class_="step")
 
 
 def _extent(strike: Strike) -> Span:
@@ -171,13 +171,13 @@ def _shade(sheet: _Sheet, strike: Strike, height: float) -> Markup:
     return tag("rect", x=left, y=18, width=width, height=round(height - 18, 1), class_="shade")
 
 
-def _findings(sheet: _Sheet, findings: Mapping[int, float]) -> Iterator[Markup]:
+def _findings(sheet: _Sheet, findings: Sequence[tuple[int, float]]) -> Iterator[Markup]:
     if not findings:
         return
     top = sheet.row()
     yield _label("findings", top + 11)
     taken: set[float] = set()
-    for number, at_s in findings.items():
+    for number, at_s in findings:
         x = sheet.x(at_s)
         if x in taken:  # hundreds of marks in one place show no more than one
             continue

@@ -1,6 +1,8 @@
-"""A run that has every kind of verdict, remark and finding, and hostile text where a backend can put it."""
+"""Runs that have every kind of verdict, remark and finding, and hostile text where a backend can put it."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -58,9 +60,30 @@ def a_run(*judgements: Judgement, **changes: object) -> Run:
     return replace(run, **changes)  # type: ignore[arg-type]  # any field
 
 
+RunOf = Callable[..., Run]
+
+
 @pytest.fixture
-def every_kind() -> Run:
-    return a_run(held(), unknown(), violated(), unsupported(), not_claimed())
+def run_of() -> RunOf:
+    """`run_of(*judgements, **changes)`."""
+    return a_run
+
+
+@pytest.fixture
+def rows() -> Mapping[str, Judgement]:
+    """One judgement of each verdict."""
+    judgements = (held(), unknown(), violated(), unsupported(), not_claimed())
+    return {str(judgement.verdict): judgement for judgement in judgements}
+
+
+@pytest.fixture
+def every_kind(rows: Mapping[str, Judgement]) -> Run:
+    return a_run(*rows.values())
+
+
+@pytest.fixture
+def hostile_text() -> str:
+    return HOSTILE
 
 
 @pytest.fixture
@@ -76,3 +99,17 @@ def hostile() -> Run:
     away = Judgement("c", reason=HOSTILE, set_to=Verdict.UNSUPPORTED)
     texts = {"contract": HOSTILE, "contract_path": HOSTILE, "target": HOSTILE, "command": HOSTILE, "error": HOSTILE}
     return a_run(row, doubtful, away, required=(HOSTILE,), **texts)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """A run directory with a whole history to which the finding of `every_kind` points."""
+    lines = (
+        '{"t":1000000000,"type":"begin","op":"locking"}',
+        '{"t":1100000000,"type":"pod","op":"ready","data":{"name":"backend-1","phase":"ready","restarts":0}}',
+        '{"t":1500000000,"type":"invoke","op":"commit","process":1,"session":"7d3"}',
+        '{"t":1750000000,"type":"ok","op":"commit","process":1,"session":"7d3","data":{"fence":"<4>"}}',
+        '{"t":2000000000,"type":"end","op":"locking","data":{"lines":3}}',
+    )
+    (tmp_path / "history-gw0.jsonl").write_text("\n".join(lines) + "\n")
+    return tmp_path
