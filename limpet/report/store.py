@@ -26,6 +26,7 @@ def save(run: Run, directory: Path) -> None:
         LimpetError: it could not be written.
     """
     plain = msgspec.to_builtins(run, enc_hook=str, str_keys=True)
+    plain = json.loads(json.dumps(plain), parse_constant=str)  # NaN is no JSON, and other readers stop at it
     judgements = plain.pop("judgements")
     document = {
         "exit_code": run.exit_code,

@@ -1,6 +1,7 @@
 """verdict.json keeps a run exactly, says what follows from it, and is refused when it is damaged or was changed."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ def test_the_file_says_what_follows_from_the_parts(every_kind: Run, tmp_path: Pa
 
 
 def test_evidence_that_json_does_not_know_is_kept_as_text(run_of: RunOf, tmp_path: Path) -> None:
-    save(run_of(Judgement("replicas", evidence={"file": Path("a/b")})), tmp_path)
-    assert load(tmp_path).judgements[0].evidence == {"file": "a/b"}
+    save(run_of(Judgement("replicas", evidence={"file": Path("a/b"), "spread": math.nan})), tmp_path)
+    assert load(tmp_path).judgements[0].evidence == {"file": "a/b", "spread": "NaN"}
 
 
 def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
