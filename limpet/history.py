@@ -90,7 +90,7 @@ class Section:
     @property
     def duration_s(self) -> float:
         """From the first line to the last."""
-        return (self.lines[-1].t - self.lines[0].t) / NS_PER_S
+        return seconds_between(self.lines[0], self.lines[-1])
 
     def of(self, *types: str, op: str = "") -> Iterator[tuple[int, Line]]:
         """Numbered lines of these types (and this op)."""
@@ -113,6 +113,11 @@ class Section:
         """`history-gw0.jsonl lines 4118, 4127`."""
         word = "line" if len(numbers) == 1 else "lines"
         return f"{self.source} {word} {', '.join(map(str, numbers))}"
+
+
+def seconds_between(earlier: Line, later: Line) -> float:
+    """Seconds from one line to another; negative when the second came first."""
+    return (later.t - earlier.t) / NS_PER_S
 
 
 class History:

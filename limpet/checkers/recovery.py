@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from limpet.clock import NS_PER_S
-from limpet.history import Section
+from limpet.history import Line, Section, seconds_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +19,24 @@ class Outcome:
 def outcome(section: Section, fault: str) -> Outcome:
     """The outcome of the (last) fault of that name."""
     bit = recovered = False
-    why, began_ns, ended_ns, last = "", 0, 0, 0
+    why, last = "", 0
+    began: Line | None = None
+    took_s = 0.0
     for no, line in section.of("fault"):
         if line.data.get("fault") != fault:
             continue
         last = no
         match line.op:
             case "inject":
-                bit, recovered, why, began_ns = False, False, "", line.t
+                bit, recovered, why, took_s, began = False, False, "", 0.0, line
             case "effect":
                 bit = True
             case "recovered":
-                recovered, ended_ns = True, line.t
+                recovered, took_s = True, seconds_between(began or line, line)
             case "not recovered":
                 bit, why = True, str(line.data.get("why"))
             case "no effect":
                 why = str(line.data.get("why"))
             case _:
                 pass
-    return Outcome(bit, recovered, (ended_ns - began_ns) / NS_PER_S if recovered else 0.0, why, last)
+    return Outcome(bit, recovered, took_s, why, last)

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from limpet.checkers.parts import PartBuilder, replicas_declared
-from limpet.clock import NS_PER_S
 from limpet.contract import Contract
-from limpet.history import Op, Section
+from limpet.history import Op, Section, seconds_between
 from limpet.verdict import Judgement, Part
 
 SESSIONS = 50
@@ -160,8 +159,8 @@ def _silent(section: Section, contract: Contract, deleted: dict[str, Op]) -> Par
     part.had = len({op.call.session for op in section.ops("connect") if op.type == "ok"} & set(deleted))
     for no, line in section.of("message", op="event"):
         over = deleted.get(line.session)
-        if over and over.done and line.t > over.done.t + IN_FLIGHT_S * NS_PER_S:
-            late_s = (line.t - over.done.t) / NS_PER_S
+        late_s = seconds_between(over.done, line) if over and over.done else 0.0
+        if over and late_s > IN_FLIGHT_S:
             part.find(
                 f"{line.session} sent an event {late_s:.2f} s after its delete was answered",
                 expected=f"none after {IN_FLIGHT_S:g} s",

@@ -1,0 +1,167 @@
+from functools import cache
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from limpet.checkers.registers import Access, Kind, check
+
+ABSENT, GONE = "absent", "gone"
+
+
+def legal(accesses: list[Access]) -> bool:
+    """Exhaustive search over all orders, after Wing and Gong; the oracle for small histories."""
+    must = [a for a in accesses if a.outcome == "ok"]
+    may = [a for a in accesses if a.outcome == "info" and a.kind in ("write", "delete")]
+    every = must + may
+    ends = [a.end if a.outcome == "ok" else inf for a in every]
+    needed = frozenset(range(len(must)))
+
+    @cache
+    def search(done: frozenset[int], state: object) -> bool:
+        if needed <= done:
+            return True
+        left = [i for i in range(len(every)) if i not in done]
+        earliest_end = min(ends[i] for i in left)
+        return any(
+            search(done | {i}, after)
+            for i in left
+            if every[i].start <= earliest_end
+            for after in [step(every[i], state, first=every[i] is create)]
+            if after is not None
+        )
+
+    create = next((a for a in every if a.kind == "write"), None)
+    return search(frozenset(), ABSENT)
+
+
+def step(access: Access, state: object, *, first: bool) -> object | None:
+    """The state after `access`, None where it cannot happen."""
+    there = state not in (ABSENT, GONE)
+    match access.kind:
+        case "write":
+            return access.value if (state == ABSENT) == first and state != GONE else None
+        case "read":
+            return state if state == access.value else None
+        case "delete":
+            return GONE if there else None
+        case "absent":
+            return None if there else state
+        case "present":
+            return state if there else None
+
+
+def seen(accesses: list[Access]) -> list[str]:
+    return [illegal.why for illegal in check(accesses)]
+
+
+def write(value: int, start: float, end: float, outcome: str = "ok") -> Access:
+    return Access("write", start, end, value, outcome)  # type: ignore[arg-type]  # one of the three
+
+
+def read(value: int, start: float, end: float) -> Access:
+    return Access("read", start, end, value)
+
+
+def plain(kind: Kind, start: float, end: float) -> Access:
+    return Access(kind, start, end)
+
+
+def test_reads_in_the_order_of_writes_are_legal() -> None:
+    assert seen([write(0, 0, 1), read(0, 2, 3), write(1, 4, 5), read(1, 6, 7)]) == []
+
+
+def test_concurrent_reads_may_see_either_value() -> None:
+    assert seen([write(0, 0, 1), write(1, 2, 9), read(0, 3, 4), read(1, 5, 6), read(1, 10, 11)]) == []
+
+
+def test_a_stale_read_is_illegal() -> None:
+    assert "must each have come before the other" in seen([write(0, 0, 1), write(1, 2, 3), read(0, 4, 5)])[0]
+
+
+def test_a_value_seen_and_then_unseen_is_illegal() -> None:
+    assert seen([write(0, 0, 1), write(1, 2, 9), read(1, 3, 4), read(0, 5, 6)])
+
+
+def test_two_readers_that_disagree_about_the_order_are_illegal() -> None:
+    story = [write(0, 0, 1), write(1, 2, 20), write(2, 2, 20)]
+    assert seen([*story, read(1, 3, 4), read(2, 5, 6), read(1, 7, 8)])
+
+
+def test_a_write_of_unknown_outcome_may_be_seen_late_or_never() -> None:
+    assert seen([write(0, 0, 1), write(1, 2, 3, "info"), read(0, 4, 5), read(1, 6, 7)]) == []
+    assert seen([write(0, 0, 1), write(1, 2, 3, "info"), read(0, 4, 5)]) == []
+
+
+def test_a_write_of_unknown_outcome_that_was_seen_stays() -> None:
+    assert seen([write(0, 0, 1), write(1, 2, 3, "info"), read(1, 4, 5), read(0, 6, 7)])
+
+
+def test_a_refused_write_that_is_read_is_a_finding_of_its_own() -> None:
+    assert "refused" in seen([write(0, 0, 1), write(1, 2, 3, "fail"), read(1, 4, 5)])[0]
+
+
+def test_a_value_from_nowhere_is_a_finding_of_its_own() -> None:
+    assert "nobody wrote" in seen([write(0, 0, 1), read(7, 2, 3)])[0]
+
+
+def test_a_value_read_before_its_write_is_a_finding_of_its_own() -> None:
+    assert "before that was written" in seen([write(0, 0, 1), read(1, 2, 3), write(1, 4, 5)])[0]
+
+
+def test_absence_before_and_after_is_legal() -> None:
+    story = [plain("absent", 0, 1), write(0, 2, 3), plain("present", 4, 5), plain("delete", 6, 7)]
+    assert seen([*story, plain("absent", 8, 9)]) == []
+
+
+def test_absence_of_what_was_acknowledged_is_illegal() -> None:
+    assert seen([write(0, 0, 1), plain("absent", 2, 3)])
+
+
+def test_a_list_that_still_shows_the_deleted_is_illegal() -> None:
+    assert "there again" in seen([write(0, 0, 1), plain("delete", 2, 3), plain("present", 4, 5)])[0]
+
+
+def test_two_acknowledged_deletes_are_illegal() -> None:
+    assert "deleted twice" in seen([write(0, 0, 1), plain("delete", 2, 3), plain("delete", 4, 5)])[0]
+
+
+def test_a_delete_of_unknown_outcome_may_have_happened_or_not() -> None:
+    doubtful = Access("delete", 2, 3, outcome="info")
+    assert seen([write(0, 0, 1), doubtful, plain("present", 4, 5), plain("absent", 6, 7)]) == []
+    assert seen([write(0, 0, 1), doubtful, plain("absent", 4, 5), plain("present", 6, 7)])
+
+
+def test_equal_values_are_refused() -> None:
+    with pytest.raises(ValueError, match="written twice"):
+        check([write(1, 0, 1), write(1, 2, 3)])
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Access]:
+    """Small histories of a record that nobody can know before its create began."""
+    moments = st.integers(0, 14)
+
+    def span(after: int = 0) -> tuple[int, int]:
+        start = after + draw(moments)
+        return start * 2, (start + draw(st.integers(0, 6))) * 2 + 1
+
+    accesses = [Access("write", 0, 2 * draw(st.integers(0, 4)) + 1, 0)]
+    for value in range(1, 1 + draw(st.integers(0, 3))):
+        start, end = span(6)
+        accesses.append(Access("write", start, end, value, draw(st.sampled_from(["ok", "ok", "info"]))))
+    for _ in range(draw(st.integers(0, 5))):
+        start, end = span()
+        kind: Kind = draw(st.sampled_from(["read", "read", "absent", "present"]))
+        accesses.append(Access(kind, start, end, draw(st.integers(0, 3)) if kind == "read" else None))
+    if draw(st.booleans()):
+        start, end = span(6)
+        accesses.append(Access("delete", start, end, None, draw(st.sampled_from(["ok", "info"]))))
+    return accesses
+
+
+@settings(max_examples=4000, deadline=None)
+@given(histories())
+def test_it_agrees_with_exhaustive_search(accesses: list[Access]) -> None:
+    assert (not check(accesses)) == legal(accesses)
