@@ -1,6 +1,7 @@
 """One link: a listening port that stands for a dependency, for one pod."""
 
 import asyncio
+import socket
 from dataclasses import dataclass
 
 from limpet.links.connection import Connection, Side
@@ -16,7 +17,6 @@ class Route:
     Attributes:
         pod: whose link it is.
         dependency: what it leads to: "redis", "postgres".
-        port: where the pod connects to, on 127.0.0.1.
         upstream: the dependency's own port, on 127.0.0.1.
         source: the address of this machine that connections to the dependency come from; one per pod, so that the
             dependency can tell the pods apart. All of 127.0.0.0/8 is local on Linux; elsewhere only 127.0.0.1 is.
@@ -24,13 +24,12 @@ class Route:
 
     pod: str
     dependency: str
-    port: int
     upstream: int
     source: str
 
 
 class Link:
-    """A route that is served."""
+    """A route that is served, on a socket that listens already: who connected before is served as well."""
 
     def __init__(self, route: Route) -> None:
         self.route = route
@@ -38,10 +37,9 @@ class Link:
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
 
-    async def open(self) -> None:
-        """Listen. Raises OSError when the port is not free."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, HOST, self.route.port)
+    async def open(self, listener: socket.socket) -> None:
+        """Serve those who connect."""
+        self._server = await asyncio.get_running_loop().create_server(self._accept, sock=listener)
 
     def set(self, switch: Switch) -> None:
         """Treat all connections, and all that come, by this switch."""

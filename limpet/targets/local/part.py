@@ -80,6 +80,10 @@ class Part(ABC):
         self._process.signal(signal.SIGKILL, tree=True)
         await self._process.wait()
 
+    def release(self) -> None:
+        """Expect its end from now on."""
+        self._stopping = True
+
     def check(self) -> None:
         """Raise PartFailedError when it died by itself."""
         if self.failure:

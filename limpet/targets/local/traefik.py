@@ -21,11 +21,15 @@ DRAIN = "1s"  # how long a Traefik that is asked to stop lets requests end
 
 
 class Traefik(Part):
-    """One Traefik."""
+    """One Traefik.
+
+    Attributes:
+        api_port: where it tells what it does, on 127.0.0.1.
+    """
 
     def __init__(self, processes: Processes, log: Path, port: int, api_port: int, contract: Contract) -> None:
         super().__init__("ingress", processes, log, port)
-        self._api_port = api_port
+        self.api_port = api_port
         self._cookie = contract.ingress.cookie if contract.ingress else ""
         self._program = programs.traefik()
         self._folder = processes.folder / "ingress"
@@ -41,7 +45,7 @@ class Traefik(Part):
         options = {
             "entryPoints.web.address": f"127.0.0.1:{self.port}",
             "entryPoints.web.transport.lifeCycle.graceTimeOut": DRAIN,
-            "entryPoints.traefik.address": f"127.0.0.1:{self._api_port}",
+            "entryPoints.traefik.address": f"127.0.0.1:{self.api_port}",
             "api.insecure": "true",  # on that entry point, which is on loopback
             "api.dashboard": "false",
             "providers.file.filename": str(self._routes),
@@ -73,7 +77,7 @@ class Traefik(Part):
 
     async def listed(self) -> list[str] | None:
         """The servers (`host:port`) that it really sends clients to; None while it cannot be asked."""
-        answer = await http.get("127.0.0.1", self._api_port, "/api/http/services/backend@file", within_s=1.0)
+        answer = await http.get("127.0.0.1", self.api_port, "/api/http/services/backend@file", within_s=1.0)
         if answer.status != http.OK:
             return None
         servers = json.loads(answer.body)["loadBalancer"].get("servers", [])

@@ -1,0 +1,29 @@
+"""The relay process as a part of the stack: every pod reaches Redis and the database through links of its own."""
+
+import sys
+from pathlib import Path
+
+from limpet.links.control import Links
+from limpet.targets.local.part import Part
+from limpet.targets.local.processes import Command, Processes
+
+
+class Relay(Part):
+    """The process behind `links`.
+
+    Attributes:
+        links: where to open, set and close them.
+    """
+
+    def __init__(self, processes: Processes, log: Path) -> None:
+        super().__init__("links", processes, log)
+        self.links = Links(processes.folder / "links.sock")
+
+    def command(self) -> Command:
+        """It is told everything over the links' socket."""
+        argv = [sys.executable, "-P", "-m", "limpet.links", str(self.links.path)]
+        return Command(self.name, argv, self.log, self._processes.folder)
+
+    async def answers(self) -> bool:
+        """Whether it has connected."""
+        return self.links.connected.is_set()
