@@ -1,0 +1,107 @@
+"""WebSocket frames written straight to the connection: one frame, built once, for every watcher of a session.
+
+uvicorn's own `send` builds a frame for each connection, which is more than half of what an event costs. `FrameProtocol` is uvicorn's
+WebSocket protocol with one more way in: it puts itself into the scope's extensions, and what is written through it goes to the transport as
+it is. That leans on attributes of a uvicorn class (tests/reference_backend/test_frames.py pins them), and works without compression only.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+EXTENSION = "reference_backend.frames"
+TEXT = 0x81
+SHORT_MAX = 125
+MEDIUM_MAX = 0xFFFF
+CLOSE_WAIT_S = 10.0
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A whole, unmasked text message (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size <= SHORT_MAX:
+        return bytes((TEXT, size)) + payload
+    if size <= MEDIUM_MAX:
+        return struct.pack("!BBH", TEXT, 126, size) + payload
+    return struct.pack("!BBQ", TEXT, 127, size) + payload
+
+
+class Batch:
+    """Consecutive messages of one stream, framed once for all who read them.
+
+    `first` is the `seq` of the first of them.
+    """
+
+    __slots__ = ("_frames", "first", "messages")
+
+    def __init__(self, first: int, messages: Sequence[bytes]) -> None:
+        self.first = first
+        self.messages = messages
+        self._frames: bytes | None = None
+
+    @property
+    def last(self) -> int:
+        """The `seq` of the last of them."""
+        return self.first + len(self.messages) - 1
+
+    @property
+    def frames(self) -> bytes:
+        """All of them as frames."""
+        if self._frames is None:
+            self._frames = b"".join(map(text_frame, self.messages))
+        return self._frames
+
+    def after(self, seq: int) -> "Batch":
+        """Those that come after `seq`."""
+        return self if seq < self.first else Batch(seq + 1, self.messages[seq + 1 - self.first :])
+
+
+class FrameProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's protocol, which also takes frames that are built already."""
+
+    async def run_asgi(self) -> None:
+        """Serve the connection, with this object among its extensions."""
+        extensions: dict[str, Any] = self.scope["extensions"]
+        extensions[EXTENSION] = self
+        await super().run_asgi()
+
+    async def send(self, message: Any) -> None:
+        """As uvicorn's; but a handshake that was answered with an error is complete, and not an error to log."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
+
+    @property
+    def open(self) -> bool:
+        """Whether something can still be sent."""
+        return not (self.close_sent or self.disconnected or self.transport.is_closing())
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the transport still holds: this is a watcher's queue."""
+        return self.transport.get_write_buffer_size()
+
+    def write_frames(self, frames: bytes) -> None:
+        """Write frames, unless the connection is closed or closing."""
+        if self.open:
+            self.transport.write(frames)
+
+    async def drained(self) -> None:
+        """Wait until the transport takes more without piling it up."""
+        await self.writable.wait()
+
+    def finish(self, code: int, reason: str) -> None:
+        """Close with `code`; a client that does not take the close frame in time is cut off."""
+        if not self.open:
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.stop_keepalive()
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(CLOSE_WAIT_S, self.transport.abort)

@@ -1,0 +1,236 @@
+"""Writes events and session records to the history, each once, whoever is alive to do it.
+
+The owner of a session writes its events, read from the stream after the last one that is recorded. What no owner cares for (sessions that
+ended, or whose owner is dead or has no database) stands in a set in Redis, and the holder of a lease writes it. Two writers at once would
+only find each other's rows there. While the database is away nothing is lost that the streams still hold; their expiry is put off.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from reference_backend import keys, scripts
+from reference_backend.errors import ApiError
+from reference_backend.history.database import Database
+from reference_backend.lease import Lease
+from reference_backend.redis_access import UNREACHABLE
+from reference_backend.session import decode
+from reference_backend.settings import Settings
+from reference_backend.streams import Streams
+
+log = logging.getLogger(__name__)
+
+SESSIONS_AT_ONCE = 100
+ROWS_AT_ONCE = 2000
+RECORDS_AT_ONCE = 500
+MARKS_MAX = 50_000
+
+INSERT_EVENTS = """
+insert into events (session_id, stream, seq, at, kind, event_type, message)
+select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
+on conflict do nothing
+"""
+
+LAST_WRITTEN = """
+select session_id::text, stream, max(seq) from events
+where (session_id, stream) in (select * from unnest($1::uuid[], $2::text[])) group by 1, 2
+"""
+
+UPSERT_SESSIONS = """
+insert into sessions as s (id, type, namespace, status, started, ended, revision, record)
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::text[])
+on conflict (id) do update set status = excluded.status, ended = excluded.ended, revision = excluded.revision, record = excluded.record
+where s.revision < excluded.revision
+"""
+
+
+class _Head(msgspec.Struct):
+    """What the history wants to know of a message besides its text."""
+
+    type: str
+    timestamp: str = ""
+    until: str = ""
+    eventType: str = ""  # noqa: N815 - names of the contract's JSON
+
+
+_head = msgspec.json.Decoder(_Head)
+
+
+class Writer:
+    """The writer of this replica. `run` must be running; `appended` tells it what there is to do."""
+
+    def __init__(self, redis: Redis, streams: Streams, database: Database, lease: Lease, settings: Settings) -> None:
+        self._redis = redis
+        self._streams = streams
+        self._database = database
+        self._lease = lease
+        self._interval_s = settings.history_interval_s
+        self._keep_s = int(settings.ended_keep_s)
+        self._dirty: dict[str, None] = {}
+        self._marks: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self.written = 0
+        self.lagging = False
+
+    def appended(self, session_id: str) -> None:
+        """This replica has appended to a session's stream."""
+        if self._database.configured:
+            self._dirty[session_id] = None
+
+    async def run(self) -> None:
+        """Write every interval, for ever. Raises what Redis raises; to be called again then."""
+        if not self._database.configured:
+            return
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what there is."""
+        try:
+            if not self._database.ready:
+                await self._probe()
+            while self._dirty:
+                await self.catch_up(list(self._dirty)[:SESSIONS_AT_ONCE], own=True)
+            if await self._lease.take():
+                await self._write_records()
+                await self._write_tail()
+            self.lagging = False
+        except ApiError as error:
+            if not self.lagging:
+                log.warning("History: %s; sessions and streams go on", error)
+            self.lagging = True
+            await self._hand_over()
+
+    async def catch_up(self, ids: list[str], *, own: bool = False) -> dict[str, int]:
+        """Write all events of these sessions that are in their streams and not in the history; gives the last `seq` written of each.
+
+        What was written of this replica's `own` sessions is remembered; for others, which others write too, the history is asked.
+
+        Raises:
+            ApiError: 503, the history cannot be asked.
+        """
+        for session_id in ids:
+            if own:
+                self._dirty.pop(session_id, None)
+            else:
+                self._marks.pop(session_id, None)
+        try:
+            marks = await self._marks_of(ids)
+            waiting = list(marks)
+            while waiting:
+                pages = await self._pages([(i, marks[i][1]) for i in waiting])
+                rows = [
+                    (i, marks[i][0], seq, message)
+                    for i, page in zip(waiting, pages, strict=True)
+                    for seq, message in page
+                ]
+                if rows:
+                    await self._insert(rows)
+                for i, page in zip(waiting, pages, strict=True):
+                    if page:
+                        marks[i] = marks[i][0], page[-1][0]
+                        self._mark(i, marks[i])
+                waiting = [i for i, page in zip(waiting, pages, strict=True) if page]
+        except BaseException:
+            if own:
+                self._dirty.update(dict.fromkeys(ids))
+            raise
+        return {i: seq for i, (_, seq) in marks.items()}
+
+    async def _probe(self) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute("select 1")
+
+    async def _marks_of(self, ids: list[str]) -> dict[str, tuple[str, int]]:
+        """Stream and last written `seq` of each session whose stream is there."""
+        unknown = [i for i in ids if i not in self._marks]
+        if unknown:
+            streams: Any = await self._redis.mget([keys.stream(i) for i in unknown])
+            there = {i: stream.decode() for i, stream in zip(unknown, streams, strict=True) if stream}
+            async with self._database.connection() as connection:
+                found = await connection.fetch(LAST_WRITTEN, list(there), list(there.values()))
+            last = {row[0]: row[2] for row in found}
+            for i, stream in there.items():
+                self._mark(i, (stream, last.get(i, 0)))
+        return {i: self._marks[i] for i in ids if i in self._marks}
+
+    def _mark(self, session_id: str, mark: tuple[str, int]) -> None:
+        self._marks[session_id] = mark
+        self._marks.move_to_end(session_id)
+        if len(self._marks) > MARKS_MAX:
+            self._marks.popitem(last=False)
+
+    async def _pages(self, positions: list[tuple[str, int]]) -> list[list[tuple[int, bytes]]]:
+        each = max(10, ROWS_AT_ONCE // max(1, len(positions)))
+        return await self._streams.after_all(positions, each)
+
+    async def _insert(self, rows: list[tuple[str, str, int, bytes]]) -> None:
+        heads = [_head.decode(message) for _, _, _, message in rows]
+        columns = (
+            [row[0] for row in rows],
+            [row[1] for row in rows],
+            [row[2] for row in rows],
+            [datetime.fromisoformat(head.timestamp or head.until) for head in heads],
+            [head.type for head in heads],
+            [head.eventType for head in heads],
+            [row[3].decode() for row in rows],
+        )
+        async with self._database.connection() as connection:
+            await connection.execute(INSERT_EVENTS, *columns)
+        self.written += len(rows)
+
+    async def _write_records(self) -> None:
+        while entries := await self._record_entries():
+            newest = {}
+            for _, fields in entries:
+                session = decode(fields[b"record"])
+                newest[session.id] = session, fields[b"record"].decode()
+            rows = [
+                (
+                    s.id,
+                    s.type,
+                    s.namespace,
+                    s.status,
+                    datetime.fromisoformat(s.startTime),
+                    datetime.fromisoformat(s.endTime) if s.endTime else None,
+                    s.revision,
+                    record,
+                )
+                for s, record in newest.values()
+            ]
+            async with self._database.connection() as connection:
+                await connection.execute(UPSERT_SESSIONS, *map(list, zip(*rows, strict=True)))
+            await self._redis.xdel(keys.HISTORY_RECORDS, *(entry_id for entry_id, _ in entries))
+
+    async def _record_entries(self) -> list[Any]:
+        entries: Any = await self._redis.xrange(keys.HISTORY_RECORDS, count=RECORDS_AT_ONCE)
+        return list(entries)
+
+    async def _write_tail(self) -> None:
+        ids: Any = await self._redis.srandmember(keys.HISTORY_TAIL, SESSIONS_AT_ONCE)
+        if not ids:
+            return
+        names = [i.decode() for i in ids]
+        written = await self.catch_up(names)
+        for i in names:
+            await scripts.TAIL_DONE.run(self._redis, [keys.HISTORY_TAIL, keys.events(i)], [i, written.get(i, 0)])
+
+    async def _hand_over(self) -> None:
+        """The database is away from here: let others write what this replica cannot, and keep streams from expiring meanwhile."""
+        try:
+            if self._dirty:
+                await self._redis.sadd(keys.HISTORY_TAIL, *self._dirty)
+            waiting: Any = await self._redis.smembers(keys.HISTORY_TAIL)
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for member in waiting:
+                    i = member.decode()
+                    for key in (keys.events(i), keys.stream(i), keys.epoch(i)):
+                        pipe.execute_command("PEXPIRE", key, self._keep_s * 1000, "GT")
+                await pipe.execute()
+        except UNREACHABLE:
+            return

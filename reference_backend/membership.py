@@ -1,0 +1,178 @@
+"""Who takes part: this replica's heartbeat, its address, and which replicas are alive.
+
+The heartbeat is the lease of everything that a replica owns. It is written by the event loop that serves, so that a loop that stands still
+loses its lease. A replica that could not write it for self_fence_s, by its own monotonic clock, stops its gadgets by itself.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis
+
+from reference_backend import keys
+from reference_backend.redis_access import UNREACHABLE
+from reference_backend.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RETRY_S = (0.03, 0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A replica that is alive: its last heartbeat in Unix seconds, and where peers reach it ("" if it does not say)."""
+
+    instance: str
+    heartbeat_s: float
+    address: str
+
+
+class Membership:
+    """This replica's part. `run` beats and must be running.
+
+    Attributes:
+        on_fence: called when this replica has to take its lease for lost; called once each time.
+        owns: tells which sessions this replica owns, to restore its owned set.
+    """
+
+    def __init__(self, redis: Redis, instance: str, settings: Settings) -> None:
+        self._redis = redis
+        self._settings = settings
+        self._beat_at: float | None = None
+        self._fenced = False
+        self._soon = asyncio.Event()
+        self.instance = instance
+        self.address = ""
+        self.beats = 0
+        self.on_fence: Callable[[], Awaitable[None]] | None = None
+        self.owns: Callable[[], Sequence[str]] = list
+
+    @property
+    def joined(self) -> bool:
+        """Whether a heartbeat was ever written."""
+        return self._beat_at is not None
+
+    @property
+    def lease_good(self) -> bool:
+        """Whether this replica may act as the owner of what it owns."""
+        return self._beat_at is not None and time.monotonic() - self._beat_at < self._settings.self_fence_s
+
+    def beat_soon(self) -> None:
+        """Beat now: the heartbeat was found missing."""
+        self._soon.set()
+
+    async def run(self) -> None:
+        """Beat at once and then every interval; while Redis is away, try again quickly."""
+        interval_s = self._settings.heartbeat_interval_s
+        next_at = time.monotonic()
+        retry_s = RETRY_S[0]
+        while True:
+            await self._fence_if_late()
+            began = time.monotonic()
+            try:
+                await self._beat()
+            except UNREACHABLE as error:
+                if retry_s == RETRY_S[0]:
+                    log.warning("Redis does not answer: %s", error or type(error).__name__)
+                await asyncio.sleep(retry_s)
+                retry_s = min(retry_s * 1.5, RETRY_S[1])
+                continue
+            retry_s = RETRY_S[0]
+            self._beat_at, self._fenced = began, False
+            self.beats += 1
+            now = time.monotonic()
+            next_at += interval_s
+            if next_at <= now:  # the loop stood still: beat in a new rhythm and not several times at once
+                next_at = now + interval_s
+            await self._wait_until(next_at)
+
+    async def watch_lease(self) -> None:
+        """Look often enough whether the lease has to be taken for lost."""
+        while True:
+            await asyncio.sleep(min(0.5, self._settings.self_fence_s / 10))
+            await self._fence_if_late()
+
+    async def leave(self) -> None:
+        """Remove this replica's own keys."""
+        i = self.instance
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.heartbeat(i), keys.address(i), keys.owned(i), keys.control(i))
+            pipe.zrem(keys.INSTANCES, i)
+            await pipe.execute()
+
+    async def alive(self) -> list[Member]:
+        """All replicas with a heartbeat."""
+        known = await self._known()
+        if not known:
+            return []
+        values: Any = await self._redis.mget([keys.heartbeat(i) for i in known] + [keys.address(i) for i in known])
+        beats, addresses = values[: len(known)], values[len(known) :]
+        return [
+            Member(instance, float(beat), (address or b"").decode())
+            for instance, beat, address in zip(known, beats, addresses, strict=True)
+            if beat is not None
+        ]
+
+    async def owned_by(self, instance: str) -> list[str]:
+        """The sessions that a replica owns."""
+        members: Any = await self._redis.smembers(keys.owned(instance))
+        return sorted(member.decode() for member in members)
+
+    async def address_of(self, instance: str) -> str:
+        """Where a replica is reached; "" if it does not say."""
+        found: Any = await self._redis.get(keys.address(instance))
+        return (found or b"").decode()
+
+    async def dead(self) -> list[str]:
+        """Replicas that beat once, whose heartbeat is gone, and after whom nobody has cleaned up yet."""
+        known = await self._known()
+        if not known:
+            return []
+        beats = await self._redis.mget([keys.heartbeat(i) for i in known])
+        return [instance for instance, beat in zip(known, beats, strict=True) if beat is None]
+
+    async def bury(self, instance: str) -> None:
+        """What a dead replica had is cleaned up; forget it."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.delete(keys.owned(instance))
+            pipe.zrem(keys.INSTANCES, instance)
+            await pipe.execute()
+
+    async def _known(self) -> list[str]:
+        members: Any = await self._redis.zrange(keys.INSTANCES, 0, -1)
+        return [member.decode() for member in members]
+
+    async def _beat(self) -> None:
+        i, now = self.instance, time.time()
+        ttl_ms = int(self._settings.heartbeat_ttl_s * 1000)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.set(keys.heartbeat(i), int(now), px=ttl_ms)
+            pipe.set(keys.address(i), self.address, px=ttl_ms)
+            pipe.zadd(keys.INSTANCES, {i: now})
+            pipe.pexpire(keys.owned(i), ttl_ms)
+            answers = await pipe.execute()
+        owned = self.owns()
+        if owned and not answers[3]:  # the set has expired while this replica stood still
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.sadd(keys.owned(i), *owned)
+                pipe.pexpire(keys.owned(i), ttl_ms)
+                await pipe.execute()
+
+    async def _fence_if_late(self) -> None:
+        if self._fenced or not self.joined or self.lease_good or self.on_fence is None:
+            return
+        self._fenced = True
+        log.warning("Self-fence: no heartbeat written for %g s; stopping all gadgets", self._settings.self_fence_s)
+        await self.on_fence()
+
+    async def _wait_until(self, at: float) -> None:
+        self._soon.clear()
+        try:
+            async with asyncio.timeout(max(0.0, at - time.monotonic())):
+                await self._soon.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,215 @@
+"""One replica: all parts put together, from start to stop."""
+
+import asyncio
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from reference_backend import keys
+from reference_backend.affinity import Affinity
+from reference_backend.api.history import HistoryCalls
+from reference_backend.api.sessions import SessionCalls
+from reference_backend.api.system import SystemCalls
+from reference_backend.app import App
+from reference_backend.appender import Appender
+from reference_backend.history.database import Database
+from reference_backend.history.reader import Reader
+from reference_backend.history.writer import Writer
+from reference_backend.lease import Lease
+from reference_backend.lifecycle import Lifecycle
+from reference_backend.locks import Locks
+from reference_backend.membership import Membership
+from reference_backend.metrics import Metric
+from reference_backend.redis_access import UNREACHABLE, connect
+from reference_backend.releases import Releases
+from reference_backend.runner import Runner
+from reference_backend.sections import Sections
+from reference_backend.server import Server
+from reference_backend.settings import Settings
+from reference_backend.stopping import Stopping
+from reference_backend.store import Store
+from reference_backend.streams import Streams
+from reference_backend.sweeper import Sweeper
+from reference_backend.tail import BLOCK_S, Tail
+from reference_backend.upkeep import Upkeep
+from reference_backend.watch import Watch
+
+log = logging.getLogger(__name__)
+
+AGAIN_S = 0.1
+LEASE_SCANS = 5
+
+
+class Replica:
+    """One process of the service. `run` serves until `stop` was called."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.instance = str(uuid.uuid4())
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._redis = connect(settings, connections=settings.redis_connections)
+        self._heart = connect(settings, connections=1)
+        self._feeding = connect(settings, connections=1, retries=0)
+        self._blocking = connect(settings, connections=1, answer_s=BLOCK_S + settings.redis_wait_s)
+        self._listening = connect(settings, connections=1, answer_s=BLOCK_S + settings.redis_wait_s)
+
+        self.membership = Membership(self._heart, self.instance, settings)
+        self.database = Database(settings)
+        self.streams = Streams(self._redis)
+        history_lease = self._lease(keys.HISTORY_LEASE, settings.history_interval_s)
+        self.writer = Writer(self._redis, self.streams, self.database, history_lease, settings)
+        self.appender = Appender(self._feeding, settings, self.writer.appended)
+        self._releases = Releases(self._listening)
+        self.locks = Locks(self._redis, self._releases, settings)
+        self.store = Store(self._redis, settings)
+        self.sections = Sections(self.store, self.locks)
+        self.runner = Runner(self.appender)
+        self.stopper = Stopping(self.locks, self.sections, self.runner, self.membership, settings)
+        keep_s = settings.ended_keep_s
+        self.lifecycle = Lifecycle(
+            self.store, self.locks, self.sections, self.stopper, self.runner, self.membership, keep_s=keep_s
+        )
+        self.upkeep = Upkeep(self.store, self.sections, self.stopper, self.runner, self.membership, keep_s=keep_s)
+        sweep_lease = self._lease(keys.SWEEP_LEASE, settings.takeover_scan_s)
+        self.sweeper = Sweeper(self.store, self.upkeep, self.membership, sweep_lease, scan_s=settings.takeover_scan_s)
+        self.affinity = Affinity(self._redis, self.instance, settings)
+        self.tail = Tail(self._redis, self._blocking, self.instance, buffer_bytes=settings.watcher_buffer_bytes)
+        reader = Reader(self.database, self.writer, search_s=settings.search_wait_s)
+        self.watch = Watch(self.streams, self.tail, self.affinity, reader, self.instance)
+        self._leases = (history_lease, sweep_lease)
+
+        self.runner.on_ended = self.stopper.gadget_ended
+        self.appender.may_append = lambda: self.membership.lease_good
+        self.membership.on_fence = self._fence
+        self.membership.owns = lambda: [session.id for session in self.runner.sessions()]
+        system = SystemCalls(self.membership, settings, self._metrics(), self._not_ready, self._status)
+        calls = (
+            SessionCalls(self.store, self.lifecycle, self.stopper, settings),
+            HistoryCalls(reader, self.store),
+            system,
+        )
+        self.app = App([route for call in calls for route in call.routes()], self.watch)
+        self.server = Server(self.app, self.instance, settings)
+
+    async def run(self) -> None:
+        """Serve until told to stop. Raises OSError: the port cannot be taken."""
+        listener = self.server.listen()
+        self.membership.address = self._address(listener)
+        log.info("Session store initialized with instance ID: %s", self.instance)
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "heartbeat": self.membership.run,
+            "lease": self.membership.watch_lease,
+            "appender": self.appender.run,
+            "tail": self.tail.run,
+            "releases": self._releases.run,
+            "affinity": self.affinity.run,
+            "affinity renewal": self.affinity.renew,
+            "sweeper": self.sweeper.run,
+            "database": self.database.run,
+            "history": self.writer.run,
+        }
+        tasks = [asyncio.create_task(_for_ever(name, part), name=name) for name, part in parts.items()]
+        serving = asyncio.create_task(self.server.serve([listener]))
+        log.info("Serving on %s", self.membership.address)
+        await self._stopping.wait()
+        try:
+            async with asyncio.timeout(self._settings.grace_period_s * 0.8):
+                await self._leave()
+        except TimeoutError:
+            log.warning("Stopping took too long; what is left goes with the leases")
+        for task in tasks:
+            task.cancel()
+        self.server.stop()
+        await asyncio.wait([serving, *tasks])
+        await self._close()
+        log.info("Stopped")
+
+    def stop(self) -> None:
+        """Stop: not ready at once; then requests under way, gadgets, streams, keys, in this order."""
+        log.info("Stopping")
+        self._stopping.set()
+
+    async def _leave(self) -> None:
+        self.watch.closing = True
+        while self.app.under_way:
+            await asyncio.sleep(0.01)
+        given_up = self.upkeep.give_up("owner stopped")
+        if given_up:
+            await asyncio.wait(given_up)
+        self.tail.close_all()
+        if self.database.ready:
+            await self.writer.write()
+        for lease in self._leases:
+            await lease.leave()
+        await self.affinity.leave()
+        await self.membership.leave()
+
+    async def _close(self) -> None:
+        await self.sections.close()
+        await self._releases.close()
+        await self.database.close()
+        for client in (self._redis, self._heart, self._feeding, self._blocking, self._listening):
+            await client.aclose()
+
+    async def _fence(self) -> None:
+        self.upkeep.give_up("owner had no lease")
+
+    async def _not_ready(self) -> str:
+        if self._stopping.is_set():
+            return "stopping"
+        try:
+            await self._redis.ping()
+        except UNREACHABLE as error:
+            return f"Redis does not answer: {error or type(error).__name__}"
+        return "" if self.membership.joined else "no heartbeat written yet"
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "pod": self._settings.pod_name or socket.gethostname(),
+            "watchers": self.tail.watchers,
+            "watchedSessions": sorted(self.tail.sessions),
+            "gadgets": [{"sessionId": s.id, "type": s.type, "epoch": s.epoch} for s in self.runner.sessions()],
+        }
+
+    def _address(self, listener: socket.socket) -> str:
+        host, port = listener.getsockname()[:2]
+        host = self._settings.advertise_host or host
+        if host in ("0.0.0.0", "::"):  # noqa: S104 - what is asked is whether it is this
+            host = socket.gethostbyname(socket.gethostname())
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _lease(self, name: str, interval_s: float) -> Lease:
+        return Lease(self._redis, name, self.instance, interval_s * LEASE_SCANS)
+
+    def _metrics(self) -> list[Metric]:
+        return [
+            Metric("gadgets", "gauge", "gadgets that run here", lambda: len(self.runner.sessions())),
+            Metric("watchers", "gauge", "open WebSockets", lambda: self.tail.watchers),
+            Metric("requests_under_way", "gauge", "requests being answered", lambda: self.app.under_way),
+            Metric("heartbeats", "counter", "heartbeats written", lambda: self.membership.beats),
+            Metric("events_appended", "counter", "events appended to streams", lambda: self.appender.appended),
+            Metric("events_dropped", "counter", "events that overflowed", lambda: self.appender.dropped),
+            Metric("events_delivered", "counter", "events sent to watchers", lambda: self.tail.delivered),
+            Metric("watchers_too_slow", "counter", "watchers closed with 4408", lambda: self.tail.too_slow),
+            Metric("events_recorded", "counter", "events written to the history", lambda: self.writer.written),
+            Metric("history_lagging", "gauge", "1 while the history cannot be written", lambda: self.writer.lagging),
+            Metric("locks_waited", "counter", "locks that had to be waited for", lambda: self.locks.waited),
+            Metric("locks_refused", "counter", "locks not had in time", lambda: self.locks.refused),
+            Metric("owners_overruled", "counter", "owners that did not answer", lambda: self.stopper.overruled),
+        ]
+
+
+async def _for_ever(name: str, part: Callable[[], Awaitable[None]]) -> None:
+    """Run a part, and run it again when it breaks: no error ends a replica."""
+    away_since = 0.0
+    while True:
+        try:
+            return await part()
+        except UNREACHABLE:
+            away_since = away_since or time.monotonic()
+        except Exception:
+            log.exception("%s broke; it starts again", name)
+        await asyncio.sleep(AGAIN_S)
