@@ -8,6 +8,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from typing import cast
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: closing resets
 
@@ -21,24 +22,36 @@ class Side(asyncio.Protocol):
         self.other: Side | None = None
         self.full = False
         self.ended = False
+        self.kept: list[bytes] = []  # read although reading was stopped: uvloop reads once after connection_made
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Join the connection."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
         self.connection.joined(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand on."""
-        if self.other and self.other.transport:
-            self.other.transport.write(data)
+        self.kept.append(data)
+        if not self.connection.stalled:
+            self.hand_on()
 
     def eof_received(self) -> bool:
         """Hand on the end of this direction, and keep the other one open."""
         self.ended = True
-        if self.other and self.other.transport and not self.other.transport.is_closing():
-            self.other.transport.write_eof()
+        if not self.connection.stalled:
+            self.hand_on()
         return not (self.other and self.other.ended)
+
+    def hand_on(self) -> None:
+        """Give the other side what was read, and the end after it, if it is there to take it."""
+        writer = self.other.transport if self.other else None
+        if writer is None or writer.is_closing():
+            return
+        if self.kept:
+            writer.write(b"".join(self.kept) if len(self.kept) > 1 else self.kept[0])
+            self.kept.clear()
+        if self.ended:
+            writer.write_eof()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the connection: orderly if both directions had ended, else as a reset."""
@@ -79,7 +92,7 @@ class Connection:
         if self.over:
             abort(side.transport)
             return
-        self.flow()
+        asyncio.get_running_loop().call_soon(self.flow)  # later, since uvloop begins to read after this
         if side is self.near:
             self._arrived(self)
 
@@ -101,7 +114,9 @@ class Connection:
                 continue
             if self.stalled or writer is None or writer.transport is None or writer.full:
                 reader.pause_reading()
-            else:
+                continue
+            side.hand_on()
+            if not side.ended:
                 reader.resume_reading()
 
     def end(self, *, reset: bool) -> None:

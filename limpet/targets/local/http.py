@@ -23,6 +23,17 @@ class Answer:
     failure: Literal["", "refused", "timeout", "broken"] = ""
     body: bytes = b""
 
+    def __str__(self) -> str:
+        return (
+            f"status {self.status}"
+            if self.status
+            else {
+                "refused": "refused",
+                "timeout": "no answer in time",
+                "broken": "the connection broke",
+            }.get(self.failure, "no answer")
+        )
+
     @property
     def success(self) -> bool:
         """Whether the status is a 2xx."""

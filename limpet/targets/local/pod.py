@@ -76,6 +76,7 @@ class LocalPod:
         self._restarts = 0
         self._started_ns = now_ns()
         self._log: InstanceLog | None = None
+        self._answer = http.Answer(0, "refused")  # to the last probe
         self._life = asyncio.create_task(self._live(), name=spec.name)
 
     @property
@@ -99,7 +100,7 @@ class LocalPod:
     async def until_ready(self) -> None:
         """Wait until it was ready once. Raises PartFailedError when that fails or takes START_S seconds."""
         done, _ = await asyncio.wait([self.settled], timeout=START_S)
-        failure = self.settled.result() if done else self._failed(f"not ready after {START_S:g} s")
+        failure = self.settled.result() if done else self._not_ready()
         if failure:
             raise failure
 
@@ -188,7 +189,7 @@ class LocalPod:
     async def _probe(self, process: Process) -> None:
         timeouts = 0
         while process.running:
-            answer = await self._ask()
+            answer = self._answer = await self._ask()
             if self.ending.is_set() or not process.running:
                 return
             timeouts = timeouts + 1 if answer.failure == "timeout" else 0
@@ -197,7 +198,7 @@ class LocalPod:
                 if not self.settled.done():
                     self.settled.set_result(None)
             elif not answer.success and self.phase == "ready" and timeouts in (0, PROBE_TIMEOUTS):
-                self._become("not ready", "not ready", why=answer.failure or f"status {answer.status}")
+                self._become("not ready", "not ready", why=str(answer))
             if answer.failure == "refused":
                 await sleep(PROBE_REFUSED_S)
             else:
@@ -216,10 +217,15 @@ class LocalPod:
         self.phase = phase
         self._changed(self, event, data)
 
+    def _not_ready(self) -> PartFailedError:
+        asked = f"GET {self.spec.probe}" if self.spec.probe else "a connection"
+        return self._failed(f"not ready after {START_S:g} s, {asked} at {self.spec.address}: {self._answer}")
+
     def _failed(self, what: str) -> PartFailedError:
         process = self._process
         if process is None:
             return PartFailedError(self.spec.name, what, str(self.spec.command.log))
         end = "" if process.running else f", last with {said_status(process.ended.result())}"
-        said = last_words(process.log, process.log_offset) or "it logged nothing"
-        return PartFailedError(self.spec.name, f"{what}{end}: {said}", str(process.log))
+        said = last_words(process.log, process.log_offset)
+        logged = f"it logged last: {said}" if said else "it logged nothing"
+        return PartFailedError(self.spec.name, f"{what}{end}; {logged}", str(process.log))
