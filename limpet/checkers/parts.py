@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from limpet.history import Line, Section
+from limpet.contract import Contract
+from limpet.history import Line, Op, Section
 from limpet.verdict import Finding, Part
 
 FINDINGS_MAX = 20  # of one part; a broken backend breaks the same way a thousand times
@@ -49,3 +50,37 @@ def replicas_declared(section: Section) -> int:
 def pods_of(line: Line) -> list[dict[str, Any]]:
     """The pods of a line `pods`."""
     return list(line.data.get("pods", ()))
+
+
+class Answerers:
+    """Which replica answered: as the answer's header says, else the one that owned what the call had created.
+
+    Never by the cookie's own value: what stands between the ingress and the pods would pass unseen.
+    """
+
+    def __init__(self, section: Section) -> None:
+        self._owner: dict[str, str] = {}
+        for op in section.ops("look"):
+            owners: list[str] = op.done.value.get("owners", []) if op.type == "ok" and op.done else []
+            if len(owners) == 1:
+                self._owner.setdefault(op.call.session, owners[0])
+
+    def of(self, op: Op) -> str:
+        """The instance id, "" where nothing tells it."""
+        return op.pod or (self._owner.get(op.done.session, "") if op.done else "")
+
+    @staticmethod
+    def missing(contract: Contract) -> str:
+        """Why the contract does not let it be told, "" when it does."""
+        if contract.http.instance_header or contract.redis.owned:
+            return ""
+        return "neither http.instance_header nor redis.owned is in the contract"
+
+    @staticmethod
+    def missing_for_sockets(contract: Contract) -> str:
+        """The same for a WebSocket; one that is tied to the owner is served by the owner."""
+        if contract.websocket is None:
+            return "[websocket] is not in the contract"
+        if contract.http.instance_header or (contract.redis.owned and not contract.websocket.any_replica):
+            return ""
+        return "http.instance_header is not in the contract"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from limpet.checkers.parts import PartBuilder, pods_of, replicas_declared
+from limpet.checkers.parts import Answerers, PartBuilder, pods_of, replicas_declared
 from limpet.contract import Contract
 from limpet.history import Section
 from limpet.verdict import Judgement, Part
@@ -14,7 +14,8 @@ SNAPSHOTS = 2
 def check(section: Section, contract: Contract) -> Judgement:
     """Judge `replicas` from snapshots of the pods and visits of new clients."""
     declared = replicas_declared(section)
-    served = Counter(op.pod for op in section.ops("visit") if op.type == "ok")
+    who = Answerers(section)
+    served = Counter(who.of(op) for op in section.ops("visit") if op.type == "ok")
     parts = (
         _ready(section, declared),
         _endpoints(section),
@@ -57,8 +58,8 @@ def _endpoints(section: Section) -> Part:
 
 def _serving(section: Section, contract: Contract, declared: int, served: Counter[str]) -> Part:
     part = PartBuilder(section, "serving", "visits", max(declared, 1) * VISITS_PER_REPLICA)
-    if contract.http.instance_header is None:
-        part.missing = "http.instance_header is not in the contract"
+    part.missing = Answerers.missing(contract)
+    if part.missing:
         return part.done()
     for op in section.ops("visit"):
         part.had += 1

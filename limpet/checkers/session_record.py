@@ -1,14 +1,14 @@
 """`session-record`: a started session is in all its Redis keys, a deleted one in none that does not expire by itself.
 
 After the 204 of a delete nothing of the session goes on: no event to a watcher, to the stream or to the history, no
-gadget that runs. One moment is allowed: `IN_FLIGHT_S` for a message that was on its way to the watcher when the 204 was.
+gadget that runs. `IN_FLIGHT_S` is allowed for a message that was on its way to the watcher when the 204 was.
 """
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from limpet.checkers.parts import PartBuilder, replicas_declared
+from limpet.checkers.parts import Answerers, PartBuilder, replicas_declared
 from limpet.contract import Contract
 from limpet.history import Op, Section, seconds_between
 from limpet.verdict import Judgement, Part
@@ -23,11 +23,12 @@ NO_EXPIRY = -1
 def check(section: Section, contract: Contract) -> Judgement:
     """Judge `session-record` from the looks into Redis, the answers and the messages."""
     created = {op.done.session: op for op in section.ops("create") if op.type == "ok" and op.done}
+    who = Answerers(section)
     deleted = {op.call.session: op for op in section.ops("delete") if op.type == "ok"}
     parts = (
-        _calls(section, created, deleted),
+        _calls(section, who, created, deleted),
         _created(section, contract, created),
-        _watched(section, contract),
+        _watched(section, contract, who),
         _deleted(section, contract, deleted),
         _unlisted(section, deleted),
         _silent(section, contract, deleted),
@@ -35,7 +36,7 @@ def check(section: Section, contract: Contract) -> Judgement:
         _stopped(section, contract, deleted),
         _clean(section, deleted),
     )
-    through = len({op.pod for op in created.values()} - {""})
+    through = len({who.of(op) for op in created.values()} - {""})
     evidence = {"sessions": len(deleted), "looks": len(section.ops("look")), "replicas": through}
     return Judgement(section.guarantee, parts, evidence=evidence, budget=f"{SESSIONS} sessions, 0 keys left")
 
@@ -46,7 +47,7 @@ def _looks(section: Section, step: str) -> Iterator[tuple[Op, dict[str, Any]]]:
             yield op, op.done.value
 
 
-def _calls(section: Section, created: dict[str, Op], deleted: dict[str, Op]) -> Part:
+def _calls(section: Section, who: Answerers, created: dict[str, Op], deleted: dict[str, Op]) -> Part:
     """Every create and delete is answered with success, over all replicas."""
     part = PartBuilder(section, "calls", "sessions", SESSIONS)
     part.had = len(set(created) & set(deleted))
@@ -54,7 +55,7 @@ def _calls(section: Section, created: dict[str, Op], deleted: dict[str, Op]) -> 
         if op.type != "ok":
             seen = op.data.get("status") or op.data.get("error")
             part.find(f"{op.call.op} answered {seen}", expected="2xx", lines=(op.call_no, op.done_no))
-    through = {op.pod for op in created.values()} - {""}
+    through = {who.of(op) for op in created.values()} - {""}
     declared = replicas_declared(section)
     if through and len(through) < declared:
         part.doubt = f"sessions were created through {len(through)} of {declared} replicas"
@@ -87,7 +88,7 @@ def _created(section: Section, contract: Contract, created: dict[str, Op]) -> Pa
     return part.done()
 
 
-def _watched(section: Section, contract: Contract) -> Part:
+def _watched(section: Section, contract: Contract, who: Answerers) -> Part:
     part = PartBuilder(section, "watched", "sessions", SESSIONS)
     if contract.redis.websocket is None or contract.websocket is None:
         part.missing = "redis.websocket or [websocket] is not in the contract"
@@ -101,7 +102,8 @@ def _watched(section: Section, contract: Contract) -> Part:
         part.find(f"a watcher saw nothing: {line.data.get('why')}", expected="a message", lines=(no,))
     for op, seen in _looks(section, "watched"):
         part.had += 1
-        pod, named = connects[op.call.session].pod, seen["websocket"]
+        named = seen["websocket"]
+        pod = "" if Answerers.missing_for_sockets(contract) else who.of(connects[op.call.session])
         key = contract.redis.websocket.format(id=op.call.session)
         if named is None or (pod and named != pod):
             part.find(

@@ -7,7 +7,7 @@ import math
 from collections import Counter, defaultdict
 from itertools import pairwise
 
-from limpet.checkers.parts import PartBuilder, pods_of
+from limpet.checkers.parts import Answerers, PartBuilder, pods_of
 from limpet.contract import Contract
 from limpet.history import Op, Section
 from limpet.verdict import Judgement, Part
@@ -22,65 +22,65 @@ STICKY_OPS = ("request", "create", "delete")
 
 def check(section: Section, contract: Contract) -> Judgement:
     """Judge `stickiness` from the answers to clients with their cookies."""
+    who = Answerers(section)
     clients: dict[int, list[Op]] = defaultdict(list)
     for op in section.ops(*STICKY_OPS):
         clients[op.call.process].append(op)
     parts = (
-        _http(section, contract, clients),
-        _socket(section, contract, clients),
+        _http(section, contract, who, clients),
+        _socket(section, contract, who, clients),
         _cookie(section, contract, clients),
-        _spread(section, contract, clients),
+        _spread(section, contract, who, clients),
         _errors(section, contract),
         _forged(section, contract),
-        _dead(section, contract, clients),
+        _dead(section, contract, who, clients),
     )
     evidence = {
         "clients": len(clients),
         "requests": sum(map(len, clients.values())),
         "sockets": sum(op.type == "ok" for op in section.ops("connect")),
-        "per replica": sorted(_first_choices(clients).values()),
+        "per replica": sorted(_first_choices(who, clients).values()),
     }
     return Judgement(section.guarantee, parts, evidence=evidence, budget="0 moves, 0 x 502")
 
 
 def _unjudgeable(contract: Contract) -> str:
-    if contract.ingress is None:
-        return "[ingress] is not in the contract"
-    return "" if contract.http.instance_header else "http.instance_header is not in the contract"
+    return Answerers.missing(contract) if contract.ingress else "[ingress] is not in the contract"
 
 
-def _http(section: Section, contract: Contract, clients: dict[int, list[Op]]) -> Part:
+def _http(section: Section, contract: Contract, who: Answerers, clients: dict[int, list[Op]]) -> Part:
     part = PartBuilder(section, "HTTP", "requests", CLIENTS * REQUESTS)
     part.missing = _unjudgeable(contract)
     for ops in clients.values() if not part.missing else ():
-        answered = [op for op in ops if op.pod]
+        answered = [op for op in ops if who.of(op)]
         part.had += len(answered)
         for before, op in pairwise(answered):
-            if op.pod != before.pod:
+            if who.of(op) != who.of(before):
                 part.find(
-                    f"a client with its cookie went from {before.pod} to {op.pod}",
+                    f"a client with its cookie went from {who.of(before)} to {who.of(op)}",
                     expected="one replica while it is ready",
                     lines=(before.done_no, op.done_no),
                 )
     return part.done()
 
 
-def _socket(section: Section, contract: Contract, clients: dict[int, list[Op]]) -> Part:
+def _socket(section: Section, contract: Contract, who: Answerers, clients: dict[int, list[Op]]) -> Part:
     part = PartBuilder(section, "WebSocket", "sockets", CLIENTS)
-    part.missing = _unjudgeable(contract) or ("" if contract.websocket else "[websocket] is not in the contract")
+    part.missing = _unjudgeable(contract) or Answerers.missing_for_sockets(contract)
     if part.missing:
         return part.done()
     connects = {op.call.session: op for op in section.ops("connect")}
     for _, line in section.of("socket"):
         ops = clients.get(int(line.data["process"]), [])
-        home = next((op for op in ops if op.pod), None)
+        home = next((op for op in ops if who.of(op)), None)
         connect = connects.get(str(line.data["session"]))
         if connect is None or home is None:
             continue
         part.had += 1
-        if connect.type == "ok" and connect.pod != home.pod:
+        served = who.of(connect)
+        if connect.type == "ok" and served != who.of(home):
             part.find(
-                f"a client of {home.pod} got its WebSocket from {connect.pod or 'an unnamed replica'}",
+                f"a client of {who.of(home)} got its WebSocket from {served or 'an unnamed replica'}",
                 expected="the same replica as its requests",
                 lines=(home.done_no, connect.done_no),
             )
@@ -110,17 +110,18 @@ def _cookie(section: Section, contract: Contract, clients: dict[int, list[Op]]) 
     return part.done()
 
 
-def _first_choices(clients: dict[int, list[Op]]) -> Counter[str]:
-    return Counter(pod for ops in clients.values() if (pod := next((op.pod for op in ops if op.pod), "")))
+def _first_choices(who: Answerers, clients: dict[int, list[Op]]) -> Counter[str]:
+    firsts = (next((pod for op in ops if (pod := who.of(op))), "") for ops in clients.values())
+    return Counter(pod for pod in firsts if pod)
 
 
-def _spread(section: Section, contract: Contract, clients: dict[int, list[Op]]) -> Part:
+def _spread(section: Section, contract: Contract, who: Answerers, clients: dict[int, list[Op]]) -> Part:
     """New clients are spread within three standard deviations of even (binomial for each replica)."""
     part = PartBuilder(section, "spread", "clients", CLIENTS)
     part.missing = _unjudgeable(contract)
     if part.missing:
         return part.done()
-    chosen = _first_choices(clients)
+    chosen = _first_choices(who, clients)
     snapshot = next((pods_of(line) for _, line in section.of("pods")), [])
     ready = [pod["instance"] for pod in snapshot if pod["phase"] == "ready"]
     names = set(chosen) | {name for name in ready if name}
@@ -165,34 +166,35 @@ def _forged(section: Section, contract: Contract) -> Part:
     return part.done()
 
 
-def _dead(section: Section, contract: Contract, clients: dict[int, list[Op]]) -> Part:
+def _dead(section: Section, contract: Contract, who: Answerers, clients: dict[int, list[Op]]) -> Part:
     """After a replica left: its clients get another one and stick to that; the others' clients stay where they are."""
     part = PartBuilder(section, "dead cookie", "clients of the replica that left", 1)
     part.missing = _unjudgeable(contract)
     if part.missing:
         return part.done()
     again = {op.call.process: op for op in section.ops("returned")}
-    alive = {op.pod for op in again.values()}
+    alive = {who.of(op) for op in again.values()}
     for _, line in section.of("pods"):
         alive = {pod["instance"] for pod in pods_of(line)} or alive
     for op in section.ops("returns"):
-        home = next((o for o in clients.get(op.call.process, ()) if o.pod), None)
+        home = next((o for o in clients.get(op.call.process, ()) if who.of(o)), None)
         then = again.get(op.call.process)
-        if home is None or then is None or not (op.pod and then.pod):
+        if home is None or then is None or not (who.of(op) and who.of(then)):
             continue
-        if home.pod not in alive:
+        was, is_, stays = who.of(home), who.of(op), who.of(then)
+        if was not in alive:
             part.had += 1
             if "set_cookie" not in op.data:
                 part.find("a dead cookie was not replaced", expected="a new Set-Cookie", lines=(op.done_no,))
-        elif op.pod != home.pod:
+        elif is_ != was:
             part.find(
-                f"a client of {home.pod}, which was ready all the time, was moved to {op.pod} when another left",
+                f"a client of {was}, which was ready all the time, was moved to {is_} when another left",
                 expected="it stays",
                 lines=(home.done_no, op.done_no),
             )
-        if then.pod != op.pod:
+        if stays != is_:
             part.find(
-                f"a returning client went from {op.pod} to {then.pod}",
+                f"a returning client went from {is_} to {stays}",
                 expected="one replica while it is ready",
                 lines=(op.done_no, then.done_no),
             )

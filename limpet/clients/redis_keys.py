@@ -15,9 +15,9 @@ from limpet.history import History, Recorder
 
 
 class Looker:
-    """Reads keys by the names of the contract. Never writes."""
+    """Reads keys by the names of the contract, never writes. Without a server (None) it sees and records nothing."""
 
-    def __init__(self, contract: Contract, history: History, redis: Redis) -> None:
+    def __init__(self, contract: Contract, history: History, redis: Redis | None) -> None:
         self._keys = contract.redis
         self._redis = redis
         self._recorder = Recorder(history)
@@ -29,25 +29,25 @@ class Looker:
         whose owned set has it), `websocket` (str or None), `left` {key: ttl_ms} of all keys that name the id. A TTL of
         -1 is none.
         """
-        keys = self._keys
+        keys, redis = self._keys, self._redis
+        if redis is None:
+            return {}
         names = [
             pattern.format(id=session)
             for pattern in (keys.session, keys.websocket, keys.lock, keys.fence, keys.events, *keys.also)
             if pattern and "{id}" in pattern
         ]
         async with self._recorder.operation("look", session, step) as done:
-            seen = await self._read_session(session, names)
+            seen = await self._read_session(redis, session, names)
             done.ok(value=seen, step=step)
             return seen
         return {}
 
-    async def _read_session(self, session: str, names: list[str]) -> dict[str, Any]:
+    async def _read_session(self, redis: Redis, session: str, names: list[str]) -> dict[str, Any]:
         keys = self._keys
         try:
-            owned_sets = (
-                [key async for key in self._redis.scan_iter(_glob(keys.owned), count=1000)] if keys.owned else []
-            )
-            async with self._redis.pipeline(transaction=True) as pipe:
+            owned_sets = [key async for key in redis.scan_iter(_glob(keys.owned), count=1000)] if keys.owned else []
+            async with redis.pipeline(transaction=True) as pipe:
                 for name in names:
                     pipe.execute_command("TYPE", name)
                     pipe.execute_command("PTTL", name)
@@ -76,13 +76,13 @@ class Looker:
 
     async def replicas(self) -> list[str]:
         """The instances that have a heartbeat key, with its value and TTL in the history."""
-        pattern = self._keys.heartbeat
-        if pattern is None:
+        pattern, redis = self._keys.heartbeat, self._redis
+        if pattern is None or redis is None:
             return []
         async with self._recorder.operation("heartbeats") as done:
             try:
-                names = [key async for key in self._redis.scan_iter(_glob(pattern), count=1000)]
-                async with self._redis.pipeline(transaction=True) as pipe:
+                names = [key async for key in redis.scan_iter(_glob(pattern), count=1000)]
+                async with redis.pipeline(transaction=True) as pipe:
                     pipe.execute_command("TIME")
                     for name in names:
                         pipe.execute_command("GET", name)
@@ -98,13 +98,16 @@ class Looker:
 
     async def traces_of(self, sessions: list[str]) -> dict[str, int]:
         """Every key of the whole server whose name has one of these ids, and its TTL in milliseconds (-1 is none)."""
+        redis = self._redis
+        if redis is None:
+            return {}
         async with self._recorder.operation("traces", value=len(sessions)) as done:
             try:
                 wanted = set(sessions)
                 found = {}
-                async for key in self._redis.scan_iter(count=1000):
+                async for key in redis.scan_iter(count=1000):
                     if any(part in wanted for part in key.replace(":", " ").split()):
-                        found[key] = await self._redis.pttl(key)
+                        found[key] = await redis.pttl(key)
             except RedisError as error:
                 raise ClientError(f"{type(error).__name__}: {error}") from error
             done.ok(value=found)

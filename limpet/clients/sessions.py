@@ -74,11 +74,11 @@ class User:
             self._http.cookies.clear()
             self._http.cookies.set(self.contract.ingress.cookie, value)
 
-    async def create(self, key: str | None = None) -> str | None:
+    async def create(self, key: str | None = None, *, op: str = "create") -> str | None:
         """Start a session with the contract's body; its id, or None if it was not made as far as is known."""
         http = self.contract.http
         headers = {http.idempotency_header: key} if key and http.idempotency_header else {}
-        answer = await self.call("create", http.create, value=key, body=dict(http.body), headers=headers)
+        answer = await self.call(op, http.create, value=key, body=dict(http.body), headers=headers)
         return self._id(answer.body) if answer and answer.good else None
 
     async def read(self, session: str) -> Mapping[str, Any] | None:
@@ -139,8 +139,9 @@ class User:
             answer = await self._send(endpoint, session=session, body=body, headers=headers, params=params)
             data = {"status": answer.status, **self._trace(answer)}
             if answer.good:
-                made = (self._id(answer.body) or "") if op == "create" else session
-                done.ok(session=made, value=answer.body if reads else value, pod=answer.pod, **data)
+                creates = endpoint == self.contract.http.create
+                made = (self._id(answer.body) or "") if creates else session
+                done.ok(session=made, value=answer.body if reads or creates else value, pod=answer.pod, **data)
             elif op == "read" and answer.status == httpx.codes.NOT_FOUND:
                 done.ok(session=session, pod=answer.pod, **data)  # absence is what was read
             elif reads or answer.status < httpx.codes.INTERNAL_SERVER_ERROR:

@@ -22,10 +22,13 @@ class Watcher:
 
     History: the operation `connect` (ok: `pod` is the replica that the 101 names; fail: the status and text of the
     refusal), lines `message` (op is the message's type, value its sequence number, data.n the source's count) and one
-    line `closed` (data.code), all with the process number of the connect.
+    line `closed` (data.code), all with the process number of the connect. With `whole`, data.payload is what the
+    message carries.
     """
 
-    def __init__(self, contract: Contract, history: History, base_url: str, *, cookie: str | None = None) -> None:
+    def __init__(
+        self, contract: Contract, history: History, base_url: str, *, cookie: str | None = None, whole: bool = False
+    ) -> None:
         if contract.websocket is None:
             raise ClientError("the contract has no [websocket]")
         self._contract = contract
@@ -33,6 +36,7 @@ class Watcher:
         self._history = history
         self._url = "ws" + base_url.removeprefix("http")
         self._cookie = cookie
+        self._whole = whole
         self._recorder = Recorder(history)
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -117,6 +121,8 @@ class Watcher:
         count = _at(message, self._stream.source_counter)
         if count is not None:
             data["n"] = count
+        if self._whole:
+            data["payload"] = message.get("data")
         seq = _at(message, self._stream.seq)
         # where messages carry no type, each is an event
         return Line(t, "message", kind if isinstance(kind, str) else "event", process, session, seq, self.pod, data)

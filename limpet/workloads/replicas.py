@@ -13,7 +13,7 @@ async def visit(stack: Stack) -> None:
     visits = stack.target.replicas * VISITS_PER_REPLICA
 
     async def one(number: int) -> None:
-        await users[number % CONCURRENT].call("visit", stack.contract.http.list)
+        await stack.visit(users[number % CONCURRENT], "visit")
 
     for start in range(0, visits, CONCURRENT):
         await at_most(CONCURRENT, [one(n) for n in range(start, min(start + CONCURRENT, visits))])

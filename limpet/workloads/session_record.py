@@ -4,10 +4,10 @@ Each session is created through one replica, watched through the next and delete
 pair of roles meets on the same replica and on two different ones.
 """
 
+from limpet.checkers.session_record import AFTER_S, ENDED_WITHIN_S, SESSIONS
 from limpet.clients.sessions import User
 from limpet.clients.streams import Watcher
 from limpet.clock import eventually, sleep
-from limpet.checkers.session_record import AFTER_S, ENDED_WITHIN_S, SESSIONS
 from limpet.errors import DeadlineError
 from limpet.workloads.stack import Stack, at_most
 

@@ -28,9 +28,11 @@ class Stack:
         self.contract: Contract = target.contract
         self.random = seeds.stream(seed, "workload")
         self._open = AsyncExitStack()
-        self._redis = target.redis()
-        self._open.push_async_callback(self._redis.aclose)
-        self.looker = Looker(self.contract, history, self._redis)
+        self.looker = Looker(self.contract, history, None)
+        if not target.capabilities().get("redis", "this target cannot"):
+            redis = target.redis()
+            self._open.push_async_callback(redis.aclose)
+            self.looker = Looker(self.contract, history, redis)
 
     async def __aenter__(self) -> Self:
         return self
@@ -48,10 +50,10 @@ class Stack:
         """A user who calls one pod past the ingress."""
         return await self._open.enter_async_context(User(self.contract, self.history, f"http://{pod.address}"))
 
-    async def watcher(self, user: User) -> Watcher:
-        """A watcher that arrives where `user` does, with the cookie of `user`."""
+    async def watcher(self, user: User, *, whole: bool = False) -> Watcher:
+        """A watcher that arrives where `user` does, with the cookie of `user`; `whole` records all that it gets."""
         return await self._open.enter_async_context(
-            Watcher(self.contract, self.history, user.base_url, cookie=user.cookie)
+            Watcher(self.contract, self.history, user.base_url, cookie=user.cookie, whole=whole)
         )
 
     async def snapshot(self) -> list[Pod]:
@@ -64,6 +66,21 @@ class Stack:
         """Wait until exactly the declared replicas are ready and listed. Raises DeadlineError."""
         return await all_ready(self.target)
 
+    async def visit(self, user: User, op: str) -> str:
+        """One request, recorded as `op`, that tells which replica answers: its instance id, "" when unknown.
+
+        Where answers carry no instance header, the request creates a session, whose owner is looked up, and deletes it.
+        """
+        if self.contract.http.instance_header:
+            answer = await user.call(op, self.contract.http.list)
+            return answer.pod if answer and answer.good else ""
+        session = await user.create(op=op)
+        if session is None:
+            return ""
+        owners = (await self.looker.session(session, "who")).get("owners", ())
+        await user.delete(session)
+        return owners[0] if len(owners) == 1 else ""
+
     async def user_of_each(self) -> dict[str, User]:
         """For each replica that serves, one user who sticks to it: {instance id: user}."""
         found: dict[str, User] = {}
@@ -71,9 +88,9 @@ class Stack:
             if len(found) == self.target.replicas:
                 break
             user = await self.user()
-            answer = await user.call("visit", self.contract.http.list)
-            if answer and answer.good and answer.pod:
-                found.setdefault(answer.pod, user)
+            replica = await self.visit(user, "visit")
+            if replica:
+                found.setdefault(replica, user)
         return found
 
     async def strike(self, fault: Fault) -> bool:

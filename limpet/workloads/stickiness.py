@@ -22,10 +22,11 @@ async def stick(stack: Stack) -> None:
 
 async def _client(stack: Stack, user: User) -> None:
     """One browser: requests, a session of its own, and its stream."""
-    http = stack.contract.http
     for _ in range(REQUESTS - 1):
-        await user.call("request", http.list)
+        await stack.visit(user, "request")
     session = await user.create()
+    if session:
+        await stack.looker.session(session, "who")
     if session and stack.contract.websocket:
         watcher = await stack.watcher(user)
         stack.history.note("socket", process=user.recorder.process, session=session)
@@ -40,7 +41,7 @@ async def _forged(stack: Stack) -> None:
     for _ in range(FORGERIES):
         user = await stack.user()
         user.cookie = secrets.token_hex(8)
-        await user.call("forged", stack.contract.http.list)
+        await stack.visit(user, "forged")
 
 
 async def _dead(stack: Stack, users: list[User]) -> None:
@@ -51,5 +52,5 @@ async def _dead(stack: Stack, users: list[User]) -> None:
 
 
 async def _returns(stack: Stack, user: User) -> None:
-    await user.call("returns", stack.contract.http.list)
-    await user.call("returned", stack.contract.http.list)
+    await stack.visit(user, "returns")
+    await stack.visit(user, "returned")

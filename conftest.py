@@ -1,0 +1,3 @@
+"""Loads Limpet's plugin; nothing else."""
+
+pytest_plugins = ["limpet.pytest_plugin"]
