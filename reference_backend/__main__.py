@@ -15,11 +15,11 @@ Starts one replica of the gadget-session service. SIGTERM stops it cleanly. Envi
 """
 
 
-def main() -> int:
-    """Run until SIGTERM or SIGINT; gives the exit code."""
+def main() -> int | str:
+    """Run until SIGTERM or SIGINT; gives the exit code, or why it could not start."""
     if len(sys.argv) > 1:
         wants_help = sys.argv[1:] in (["--help"], ["-h"])
-        print(USAGE + settings.describe(), file=sys.stdout if wants_help else sys.stderr)  # noqa: T201 - a command's output
+        print(USAGE + settings.describe(), file=sys.stdout if wants_help else sys.stderr)
         return 0 if wants_help else 2
     given = settings.read()
     import uvloop  # noqa: PLC0415 - --help does without
@@ -32,7 +32,7 @@ def main() -> int:
     return uvloop.run(_serve(given))
 
 
-async def _serve(given: settings.Settings) -> int:
+async def _serve(given: settings.Settings) -> int | str:
     from reference_backend.replica import Replica  # noqa: PLC0415 - --help does without
 
     replica = Replica(given)
@@ -45,8 +45,7 @@ async def _serve(given: settings.Settings) -> int:
     try:
         await replica.run()
     except OSError as error:
-        logging.getLogger(__name__).error("Cannot listen on %s:%d: %s", given.host, given.port, error)
-        return 1
+        return f"reference_backend: cannot listen on {given.host}:{given.port}: {error}"
     return 0
 
 

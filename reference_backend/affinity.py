@@ -1,8 +1,8 @@
 """`ws:{id}`: which replica has an open WebSocket of a session.
 
-One task tells Redis what is open here, in the order in which it happened, so that a late close never undoes a newer open. The word
-of a replica lives as long as a heartbeat and is renewed with it: a dead replica's is gone by then, and another that still
-has one open is named instead.
+One task tells Redis what is open here, in the order in which it happened, so that a late close never undoes a newer
+open. The word of a replica lives as long as a heartbeat and is renewed with it: a dead replica's is gone by then, and
+another that still has one open is named instead.
 """
 
 import asyncio

@@ -1,5 +1,6 @@
 """The ASGI application: routes, and what every answer has in common."""
 
+import asyncio
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
@@ -30,17 +31,26 @@ class App:
             },
         )
         self.under_way = 0
+        self._none_under_way = asyncio.Event()
+        self._none_under_way.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
         if scope["type"] != "http":
             return await self._starlette(scope, receive, send)
         self.under_way += 1
+        self._none_under_way.clear()
         try:
             await self._starlette(scope, receive, send)
         finally:
             self.under_way -= 1
+            if not self.under_way:
+                self._none_under_way.set()
         return None
+
+    async def quiet(self) -> None:
+        """Wait until no request is under way."""
+        await self._none_under_way.wait()
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -1,7 +1,8 @@
 """Appends what sources observe to the sessions' streams: numbered, in order, all of one tick in one round trip.
 
-Every append carries the session's epoch and its predecessor's `seq`. An answer that was lost is asked for again with the same
-batch; Redis sees that it has it already. While Redis is away events wait, up to a bound; what overflows is announced as an interruption.
+Every append carries the session's epoch and its predecessor's `seq`. An answer that was lost is asked for again with
+the same batch; Redis sees that it has it already. While Redis is away events wait, up to a bound; what overflows is
+announced as an interruption.
 """
 
 import asyncio
@@ -96,7 +97,7 @@ class Appender:
         self.pending_max = settings.pending_events
         self.appended = 0
         self.dropped = 0
-        self.on_refused: Callable[[Feed], None] = lambda feed: None
+        self.on_refused: Callable[[Feed], None] = lambda _feed: None
         self.may_append: Callable[[], bool] = lambda: True
 
     def open(self, session_id: str, epoch: int, seq: int) -> Feed:

@@ -1,4 +1,4 @@
-"""The way to one watcher: over frames written straight to its connection, or message by message where that is not offered."""
+"""The way to one watcher: frames written straight to its connection, or single messages where that is not offered."""
 
 import asyncio
 from collections import deque
@@ -106,11 +106,12 @@ class MessageChannel:
                     self._unsent -= len(message)
                 self._empty.set()
                 if self._close:
-                    return await self._websocket.close(*self._close)
+                    await self._websocket.close(*self._close)
+                    return
                 await self._some.wait()
                 self._some.clear()
         except (WebSocketDisconnect, RuntimeError):
-            return  # closed by the other side
+            pass  # closed by the other side
         finally:
             self._empty.set()
 

@@ -1,8 +1,9 @@
 """WebSocket frames written straight to the connection: one frame, built once, for every watcher of a session.
 
-uvicorn's own `send` builds a frame for each connection, which is more than half of what an event costs. `FrameProtocol` is uvicorn's
-WebSocket protocol with one more way in: it puts itself into the scope's extensions, and what is written through it goes to the transport as
-it is. That leans on attributes of a uvicorn class (tests/reference_backend/test_frames.py pins them), and works without compression only.
+uvicorn's own `send` builds a frame for each connection, which is more than half of what an event costs. `FrameProtocol`
+is uvicorn's WebSocket protocol with one more way in: it puts itself into the scope's extensions, and what is written
+through it goes to the transport as it is. That leans on attributes of a uvicorn class
+(tests/reference_backend/test_frames.py pins them), and works without compression only.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""What clients send, made into values or into an error that names the field. Nothing past this module sees raw input."""
+"""What clients send, made into values or into an error that names the field. Past this module nothing is raw."""
 
 import base64
 import binascii

@@ -1,7 +1,8 @@
 """What clients do to sessions: create, update, delete.
 
-Whatever a crash leaves between two steps is either nothing (before the commit) or complete (after it), because a commit changes all keys of a
-session at once. A gadget that was stopped for a commit that never came is settled by its owner when the lock has expired.
+Whatever a crash leaves between two steps is either nothing (before the commit) or complete (after it), because a commit
+changes all keys of a session at once. A gadget that was stopped for a commit that never came is settled by its owner
+when the lock has expired.
 """
 
 import time
@@ -48,8 +49,8 @@ class Lifecycle:
         sections: Sections,
         stopping: Stopping,
         runner: Runner,
-        membership: Membership,
         *,
+        membership: Membership,
         keep_s: float,
     ) -> None:
         self._store = store

@@ -1,7 +1,8 @@
-"""The lock of a session: one holder at a time over all replicas, and a fence that tells a late holder from the present one.
+"""The lock of a session: one holder at a time over all replicas, and a fence by which a late one is told.
 
-Within a process callers queue; only the first asks Redis. Between processes a waiter is woken by the release (publish and
-subscribe), and looks by itself every quarter of a second or so in case the holder died. Nobody polls faster than that.
+Within a process callers queue; only the first asks Redis. Between processes a waiter is woken by the release (publish
+and subscribe), and looks by itself every quarter of a second or so in case the holder died. Nobody polls faster than
+that.
 """
 
 import asyncio
@@ -91,7 +92,7 @@ class Locks:
     async def _acquire(self, lock: str, fence: str, deadline: float) -> Hold:
         token = secrets.token_hex(16)
         if lock in self._others_wait:
-            # Another process was told of our release; without this pause the next caller here would nearly always be first.
+            # Another process was told of our release; without a pause the next caller here would nearly always win.
             await asyncio.sleep(random.uniform(*YIELD_S))
         try:
             hold = await self._try(lock, fence, token)

@@ -1,7 +1,8 @@
 """Who takes part: this replica's heartbeat, its address, and which replicas are alive.
 
-The heartbeat is the lease of everything that a replica owns. It is written by the event loop that serves, so that a loop that stands still
-loses its lease. A replica that could not write it for self_fence_s, by its own monotonic clock, stops its gadgets by itself.
+The heartbeat is the lease of everything that a replica owns. It is written by the event loop that serves, so that a
+loop that stands still loses its lease. A replica that could not write it for self_fence_s, by its own monotonic clock,
+stops its gadgets by itself.
 """
 
 import asyncio

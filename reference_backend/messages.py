@@ -1,4 +1,4 @@
-"""The messages of a WebSocket, as JSON text. An event is encoded once, by the replica that appends it, and never again."""
+"""The messages of a WebSocket, as JSON text. An event is encoded once, by the replica that appends it."""
 
 import secrets
 from dataclasses import dataclass

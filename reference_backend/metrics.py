@@ -1,6 +1,7 @@
 """`/metrics`: what this replica counted, in Prometheus's text format.
 
-Counts are plain integers where things happen and are only read here, when somebody asks: an event costs no more for being counted.
+Counts are plain integers where things happen and are only read here, when somebody asks: an event costs no more for
+being counted.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,6 +1,7 @@
 """Calls from one replica to another, over the address that each keeps in Redis.
 
-A client of HTTP/1.1 in a few lines: these calls are small, rare and bounded in time, and a full client would cost every start 100 ms.
+A client of HTTP/1.1 in a few lines: these calls are small, rare and bounded in time, and a full client would cost every
+start 100 ms.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """Connections to Redis. One pool for requests, and a connection of its own for whatever must not wait behind them.
 
-Time-outs are short and a command is retried once at most: a client gets a 503 with Retry-After sooner than a hanging request. A second
-try is harmless because everything sent here is idempotent (a plain read or write, or a script of scripts.py).
+Time-outs are short and a command is retried once at most: a client gets a 503 with Retry-After sooner than a hanging
+request. A second try is harmless because everything sent here is idempotent (a plain read or write, or a script of
+scripts.py).
 """
 
 from typing import Any
@@ -38,6 +39,6 @@ def connect(settings: Settings, *, connections: int, answer_s: float | None = No
     return Redis.from_pool(pool)
 
 
-async def command(redis: Redis, *parts: str | bytes | int | float) -> Any:
-    """Send a command as it stands here; the client's own methods give no way to name a script's keys, or their types are wrong."""
+async def command(redis: Redis, *parts: str | bytes | float) -> Any:
+    """Send a command as it stands here, where the client's own methods have the wrong types."""
     return await redis.execute_command(*parts)  # type: ignore[no-untyped-call]

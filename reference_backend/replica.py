@@ -70,7 +70,7 @@ class Replica:
         self.stopper = Stopping(self.locks, self.sections, self.runner, self.membership, settings)
         keep_s = settings.ended_keep_s
         self.lifecycle = Lifecycle(
-            self.store, self.locks, self.sections, self.stopper, self.runner, self.membership, keep_s=keep_s
+            self.store, self.locks, self.sections, self.stopper, self.runner, membership=self.membership, keep_s=keep_s
         )
         self.upkeep = Upkeep(self.store, self.sections, self.stopper, self.runner, self.membership, keep_s=keep_s)
         sweep_lease = self._lease(keys.SWEEP_LEASE, settings.takeover_scan_s)
@@ -134,8 +134,7 @@ class Replica:
 
     async def _leave(self) -> None:
         self.watch.closing = True
-        while self.app.under_way:
-            await asyncio.sleep(0.01)
+        await self.app.quiet()
         given_up = self.upkeep.give_up("owner stopped")
         if given_up:
             await asyncio.wait(given_up)

@@ -41,9 +41,10 @@ class Beginning:
 
 
 def begin(kept: Kept, stream: str | None, after: int | None) -> Beginning:
-    """Where a watcher begins that has everything of `stream` up to `after`; without `after` it wants what comes from now on.
+    """Where a watcher begins that has everything of `stream` up to `after`, or that wants what comes from now on.
 
-    A `stream` that is not given is taken for the present one. The end of an ended stream always counts as still to come.
+    A `stream` that is not given is taken for the present one. The end of an ended stream always counts as still to
+    come.
     """
     if after is None:
         return Beginning(kept.last - 1 if kept.ended else kept.last, recovered=True)

@@ -34,7 +34,7 @@ class Runner:
     def __init__(self, appender: Appender) -> None:
         self._appender = appender
         self._running: dict[str, Running] = {}
-        self.on_ended: OnEnded = lambda session_id, epoch, error: None
+        self.on_ended: OnEnded = lambda _id, _epoch, _error: None
         appender.on_refused = self._refused
 
     def start(self, session: Session) -> None:

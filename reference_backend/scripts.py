@@ -1,7 +1,9 @@
-"""The scripts that run inside Redis. Each is one indivisible step, and each may be sent twice: a second run of one whose
-answer was lost changes nothing and gives the same answer.
+"""The scripts that run inside Redis, each one indivisible step.
 
-Fences and epochs have 16 digits and more. A script's numbers print only 14, so they stay strings and are compared by length first.
+Each may be sent twice: a second run of one whose answer was lost changes nothing and gives the same answer.
+
+Fences and epochs have 16 digits and more. A script's numbers print only 14, so they stay strings and are compared by
+length first.
 """
 
 import hashlib
@@ -77,7 +79,7 @@ end
 """
 
 # The commit of a critical section: all keys of a session change together, or none does.
-# -> ok | lost (the lock or the fence is another's) | changed (not the record that was looked at) | duplicate | dead (no heartbeat)
+# -> ok | lost (lock or fence are another's) | changed (not what was looked at) | duplicate | dead (no heartbeat)
 COMMIT = Script(
     NUMBERS
     + LAST_SEQ
@@ -97,7 +99,9 @@ if new_epoch ~= '' then
 end
 if new_stream ~= '' then
   if redis.call('EXISTS', heartbeat) == 0 then return 'dead' end
-  if idempotency ~= '' and not redis.call('SET', idempotency, id, 'NX', 'EX', idempotency_ttl_s) then return 'duplicate' end
+  if idempotency ~= '' and not redis.call('SET', idempotency, id, 'NX', 'EX', idempotency_ttl_s) then
+    return 'duplicate'
+  end
   redis.call('SADD', active, id)
   redis.call('SADD', owned, id)
   redis.call('PEXPIRE', owned, owned_ttl_ms)
@@ -206,7 +210,7 @@ return 1
 # KEYS key. ARGV value. Deletes it if it still has this value.
 DELETE_IF = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 
-# KEYS tail, events. ARGV id, seq. The session's events are in the history up to `seq`; nothing was added since -> forget it.
+# KEYS tail, events. ARGV id, seq. The history has a session's events up to `seq`; nothing was added since: forget it.
 TAIL_DONE = Script(
     LAST_SEQ
     + """

@@ -1,4 +1,4 @@
-"""Critical sections: acquire a session's lock; look; decide; commit; release. Begun again when the commit is refused."""
+"""Critical sections: acquire a session's lock; look; decide; commit; release. A refused commit begins another."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine

@@ -1,8 +1,10 @@
-"""uvicorn, with three things different: it stops when it is told and not at a signal, it has this replica's id on every answer, and its
-WebSockets take frames that are built already.
+"""uvicorn, with three things different.
 
-At a signal uvicorn would close all WebSockets at once and tell the application last. A replica has to stop its gadgets and give up its
-sessions first.
+It stops when it is told and not at a signal, it has this replica's id on every answer, and its WebSockets take frames
+that are built already.
+
+At a signal uvicorn would close all WebSockets at once and tell the application last. A replica has to stop its gadgets
+and give up its sessions first.
 """
 
 import asyncio
@@ -58,7 +60,7 @@ class Server(uvicorn.Server):
         except OSError:
             listener.close()
             raise
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003 - the standard library's
         return listener
 
     def stop(self) -> None:

@@ -62,7 +62,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record as it stood in Redis when it was looked at: its bytes, by which a commit recognises it, and its content."""
+    """A record as it stood in Redis: its bytes, by which a commit recognises it, and its content."""
 
     raw: bytes
     session: Session

@@ -1,6 +1,7 @@
 """Every setting of a replica: its environment variable, its default and what it means. `--help` prints this list.
 
-Five names stand alone, as platforms give them (HOST, PORT, REDIS_URL, DATABASE_URL, POD_NAME); all others begin with BACKEND_.
+Five names stand alone, as platforms give them (HOST, PORT, REDIS_URL, DATABASE_URL, POD_NAME); all others begin with
+BACKEND_.
 """
 
 from typing import Annotated

@@ -114,7 +114,8 @@ class Store:
     async def commit(self, hold: Hold, change: Change) -> Outcome:
         """Carry out a change if the lock is still ours and the record is still the one that was looked at.
 
-        `lost`, `changed`, `duplicate` and `dead` (no heartbeat of the owner) mean that nothing was changed. A lost answer is asked for again.
+        `lost`, `changed`, `duplicate` and `dead` (no heartbeat of the owner) mean that nothing was changed. A lost
+        answer is asked for again.
 
         Raises:
             redis.exceptions.RedisError: Redis does not answer; the change may have been made or not.

@@ -1,7 +1,7 @@
 """Cleans up after replicas that died and sessions whose time has come. One replica at a time does it for all; any can.
 
-It finds its work in Redis alone, so that nothing is forgotten with a process: a sorted set of times at which something is due, and the
-replicas that beat once and do so no more.
+It finds its work in Redis alone, so that nothing is forgotten with a process: a sorted set of times at which something
+is due, and the replicas that beat once and do so no more.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ class Sweeper:
         self._scans += 1
 
     async def _repair(self) -> None:
-        """Go through all sessions: those that nobody owns any more are orphaned, ids without a record leave the index."""
+        """Go through all sessions: those that nobody owns are orphaned, ids without a record leave the index."""
         ids = await self._store.ids()
         found = set()
         orphans = []

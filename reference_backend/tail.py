@@ -1,8 +1,8 @@
-"""Follows the streams that somebody here watches: one blocking read for all of them, however many, on a connection of its own.
+"""Follows the streams that somebody here watches: one blocking read for all of them, on a connection of its own.
 
-A session that gains its first watcher must join the read at once, and a read that blocks does not take new streams. So the read includes a
-control stream of this replica; an entry there ends it. While many streams are followed, reads are spaced out a little, so that a
-read brings what many sessions appended meanwhile.
+A session that gains its first watcher must join the read at once, and a read that blocks does not take new streams. So
+the read includes a control stream of this replica; an entry there ends it. While many streams are followed, reads are
+spaced out a little, so that a read brings what many sessions appended meanwhile.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ ENDED, RESTARTING, TOO_SLOW = 1000, 1012, 4408
 
 
 class Watcher:
-    """One connection that follows a session; `seq` is the last message that was written to it, `live` whether it is fed by the tail."""
+    """One connection that follows a session; `seq` is the last message written, `live` whether the tail feeds it."""
 
     __slots__ = ("channel", "live", "seq")
 

@@ -63,7 +63,7 @@ class Upkeep:
         await self._sections.run(session_id, self._orphaned(session_id, reason))
 
     def give_up(self, reason: str) -> list[asyncio.Task[None]]:
-        """Stop all gadgets that run here; their sessions are orphaned as soon as Redis answers. Gives the tasks that do it."""
+        """Stop all gadgets here; their sessions are orphaned as soon as Redis answers. Gives the tasks that do it."""
         return [self._sections.spawn(self._give_up(s.id, reason)) for s in self._runner.sessions()]
 
     async def _give_up(self, session_id: str, reason: str) -> None:

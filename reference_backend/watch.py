@@ -36,7 +36,7 @@ class Past(Protocol):
     """The history, as far as a watcher needs it. Both raise ApiError (503) when it cannot be asked."""
 
     async def kept(self, session_id: str, stream: str | None) -> Kept | None:
-        """What is recorded of `stream`, or of the session's last one. None if nothing is, or where there is no history."""
+        """What is recorded of `stream`, or of the session's last one; None if nothing is."""
         ...
 
     async def after(self, session_id: str, stream: str, seq: int, limit: int) -> list[tuple[int, bytes]]:

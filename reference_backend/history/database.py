@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: made in the background, again and again if need be; never waited for by a session or a stream."""
+"""The connection to PostgreSQL: made in the background, and never waited for by a session or a stream."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Reads the history: replay, statistics, search. What a session's stream still has and the history not yet is written first."""
+"""Reads the history: replay, statistics, search. What only the stream has yet is written first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from reference_backend.resume import Kept
 Cursor = tuple[str, str, str, int]
 """A place in a search: time (ISO 8601), session, stream, seq."""
 
-KEPT = "select stream, min(seq), max(seq) from events where session_id = $1 and ($2::text is null or stream = $2) group by 1"
+KEPT = "select stream, min(seq), max(seq) from events where session_id = $1 group by 1"
 
 PAGE = """
 select stream, seq, message from events
@@ -69,11 +69,11 @@ class Reader:
         self._search_s = search_s
 
     async def kept(self, session_id: str, stream: str | None) -> Kept | None:
-        """What is recorded of `stream`, or of the session's last one if that is not known. None where there is no history."""
+        """What is recorded of `stream`, or of the session's last one if that is not known; None if nothing is."""
         if not self._database.configured:
             return None
         async with self._database.connection() as connection:
-            rows = await connection.fetch(KEPT, session_id, None)
+            rows = await connection.fetch(KEPT, session_id)
         if not rows:
             return None
         row = next((row for row in rows if row[0] == stream), max(rows, key=lambda row: str(row[0])))

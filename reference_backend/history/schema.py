@@ -1,7 +1,7 @@
-"""The tables of the history. Events are a hypertable where the TimescaleDB extension is there, an indexed table where it is not.
+"""The tables of the history. Events are a hypertable where TimescaleDB is there, else an indexed table.
 
-A hypertable's unique key must contain the time by which it is partitioned. An event's time is part of its message, which is written
-once, so a key that has the time too tells the same events apart.
+A hypertable's unique key must contain the time by which it is partitioned. An event's time is part of its message,
+which is written once, so a key that has the time too tells the same events apart.
 """
 
 import logging

@@ -1,8 +1,9 @@
 """Writes events and session records to the history, each once, whoever is alive to do it.
 
-The owner of a session writes its events, read from the stream after the last one that is recorded. What no owner cares for (sessions that
-ended, or whose owner is dead or has no database) stands in a set in Redis, and the holder of a lease writes it. Two writers at once would
-only find each other's rows there. While the database is away nothing is lost that the streams still hold; their expiry is put off.
+The owner of a session writes its events, read from the stream after the last one that is recorded. What no owner cares
+for (sessions that ended, or whose owner is dead or has no database) stands in a set in Redis, and the holder of a lease
+writes it. Two writers at once would only find each other's rows there. While the database is away nothing is lost that
+the streams still hold; their expiry is put off.
 """
 
 import asyncio
@@ -43,8 +44,11 @@ where (session_id, stream) in (select * from unnest($1::uuid[], $2::text[])) gro
 
 UPSERT_SESSIONS = """
 insert into sessions as s (id, type, namespace, status, started, ended, revision, record)
-select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::text[])
-on conflict (id) do update set status = excluded.status, ended = excluded.ended, revision = excluded.revision, record = excluded.record
+select * from unnest(
+  $1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::text[]
+)
+on conflict (id) do update set
+  status = excluded.status, ended = excluded.ended, revision = excluded.revision, record = excluded.record
 where s.revision < excluded.revision
 """
 
@@ -107,9 +111,10 @@ class Writer:
             await self._hand_over()
 
     async def catch_up(self, ids: list[str], *, own: bool = False) -> dict[str, int]:
-        """Write all events of these sessions that are in their streams and not in the history; gives the last `seq` written of each.
+        """Write what only the streams of these sessions have yet; gives the last `seq` written of each.
 
-        What was written of this replica's `own` sessions is remembered; for others, which others write too, the history is asked.
+        What was written of this replica's `own` sessions is remembered; for others, which others write too, the history
+        is asked.
 
         Raises:
             ApiError: 503, the history cannot be asked.
@@ -221,7 +226,7 @@ class Writer:
             await scripts.TAIL_DONE.run(self._redis, [keys.HISTORY_TAIL, keys.events(i)], [i, written.get(i, 0)])
 
     async def _hand_over(self) -> None:
-        """The database is away from here: let others write what this replica cannot, and keep streams from expiring meanwhile."""
+        """The database is away from here: let others write, and keep streams from expiring meanwhile."""
         try:
             if self._dirty:
                 await self._redis.sadd(keys.HISTORY_TAIL, *self._dirty)

@@ -1,6 +1,7 @@
 """Invented events in the shape of Inspektor Gadget 0.55, one for each type of gadget.
 
-Ports, pids, names and addresses vary with the event's number, so that a list of events looks alive and every run is the same.
+Ports, pids, names and addresses vary with the event's number, so that a list of events looks alive and every run is the
+same.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """A source that invents events and counts them on a clock, so that a loss anywhere can be seen in the count.
 
-Event n is due at start + n / rate, whoever observes it: what nobody observed is missing from the count and is never made up for.
+Event n is due at start + n / rate, whoever observes it: what nobody observed is missing from the count and is never
+made up for.
 """
 
 import asyncio
