@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from limpet.cli.status import status
 from limpet.cli.stored import recheck, report
 from limpet.cli.up import up
 from limpet.cli.verify import verify
@@ -29,6 +30,7 @@ def cli() -> None:
 
 cli.add_command(verify)
 cli.add_command(up)
+cli.add_command(status)
 cli.add_command(recheck)
 cli.add_command(report)
 

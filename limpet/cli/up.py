@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import click
@@ -18,6 +18,7 @@ from limpet.contract import Contract
 from limpet.history import History
 from limpet.owner import owner_pid
 from limpet.report.table import console
+from limpet.status.place import StackFile
 from limpet.targets.base import Pod
 from limpet.targets.local.target import LocalTarget
 
@@ -39,6 +40,7 @@ async def _up(contract: Contract, replicas: int, port: int | None, directory: Pa
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     history = History(directory / "history-up.jsonl", "up")
+    stack_file = StackFile(directory, contract)
     target = LocalTarget(contract, history, directory / "logs", replicas=replicas, port=port, owner_pid=owner_pid())
     starting = asyncio.ensure_future(target.start())
     stopping = asyncio.ensure_future(stop.wait())
@@ -50,12 +52,13 @@ async def _up(contract: Contract, replicas: int, port: int | None, directory: Pa
                 _print_timing(target)
             else:
                 _print_addresses(target, directory)
-                await _show_until(stop, target)
+                await _show_until(stop, target, stack_file)
     finally:
         starting.cancel()
         stopping.cancel()
         with suppress(asyncio.CancelledError):
             await starting
+        stack_file.close()
         await target.close()
         history.close()
     return 0
@@ -77,15 +80,22 @@ def _print_addresses(target: LocalTarget, directory: Path) -> None:
     click.echo("Ctrl-C ends it all.")
 
 
-async def _show_until(stop: asyncio.Event, target: LocalTarget) -> None:
+async def _show_until(stop: asyncio.Event, target: LocalTarget, stack_file: StackFile) -> None:
+    """Show the pods, and keep stack.json as they are, until `stop`."""
     out = console()
-    if not out.is_terminal:
-        out.print(_table(await target.pods()))
-        await stop.wait()
-        return
-    with Live(_table(await target.pods()), console=out, auto_refresh=False, transient=True) as live:
+    pods = await target.pods()
+    stack_file.keep(target.replicas, target.addresses(), pods)
+    with ExitStack() as open_:
+        live = None
+        if out.is_terminal:
+            live = open_.enter_context(Live(_table(pods), console=out, auto_refresh=False, transient=True))
+        else:
+            out.print(_table(pods))
         while not stop.is_set():
-            live.update(_table(await target.pods()), refresh=True)
+            pods = await target.pods()
+            stack_file.keep(target.replicas, target.addresses(), pods)
+            if live:
+                live.update(_table(pods), refresh=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
 
