@@ -186,6 +186,8 @@ class Processes:
                 _settle(started, process)
         self.lost.set_result(None)
         self._end_all()
+        if self._guardian:
+            await asyncio.to_thread(self._guardian.wait)  # leaves no zombie
 
     def _end_all(self) -> None:
         for process in self._running.values():
