@@ -159,24 +159,40 @@ class History:
 
 
 class Recorder:
-    """One process of the history: records operations one after the other, and takes a new number after an `info`."""
+    """A client of the history, who does one operation after the other under one process number.
+
+    Operations that overlap get numbers of their own, since a process does one thing at a time; after an `info` the
+    client goes on under a new one.
+    """
 
     def __init__(self, history: History) -> None:
         self._history = history
         self._process = history.process()
+        self._busy = False
 
     def operation(self, op: str, session: str = "", value: Any = None) -> "Recording":
         """Record one operation: `async with recorder.operation("create") as done: ...; done.ok(...)`."""
-        return Recording(self, self._history, Line(now_ns(), "invoke", op, self._process, session, value))
+        return Recording(self, self._history, Line(0, "invoke", op, session=session, value=value))
 
     @property
     def process(self) -> int:
-        """The number that the next operation gets."""
+        """The number that the next operation gets, unless one is still under way."""
         return self._process
 
-    def retire(self) -> None:
-        """Take a new process number: nobody knows whether the last operation is still going on."""
-        self._process = self._history.process()
+    def take(self) -> int:
+        """The process number for an operation that begins now."""
+        if self._busy:
+            return self._history.process()
+        self._busy = True
+        return self._process
+
+    def give_back(self, process: int, *, ended: bool) -> None:
+        """The operation came back; `ended` false: nobody knows whether it still goes on, and its number is retired."""
+        if process != self._process:
+            return
+        self._busy = False
+        if not ended:
+            self._process = self._history.process()
 
 
 class Recording:
@@ -201,6 +217,7 @@ class Recording:
         self._outcome = {"type": "info", "pod": pod, "data": data}
 
     async def __aenter__(self) -> Self:
+        self._call = msgspec.structs.replace(self._call, t=now_ns(), process=self._recorder.take())
         self._history.write(self._call)
         return self
 
@@ -222,8 +239,7 @@ class Recording:
                 outcome["data"],
             )
         )
-        if outcome["type"] == "info":
-            self._recorder.retire()
+        self._recorder.give_back(call.process, ended=outcome["type"] != "info")
         return isinstance(error, ClientError)
 
 

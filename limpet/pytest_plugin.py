@@ -1,7 +1,7 @@
 """Suites under pytest: `@pytest.mark.guarantee("stickiness")` on a test that takes the fixture `stack`.
 
-The test acts and this plugin judges: when the test's body is over, its history is closed and read by the checker of its
-guarantee. `violated` and `unknown` fail the test, `unsupported` and `not claimed` skip it with the reason. The verdict of
+The test acts and this plugin judges: when the test's body is over, its history is closed and read by the checker of
+its guarantee. `violated` and `unknown` fail the test, `unsupported` and `not claimed` skip it with the reason. The verdict of
 the whole run is written by `limpet.collector`, in the process that the user sees.
 """
 
@@ -98,7 +98,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if (mark := marked(item)) and mark.args[0] not in asked]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
-    items.sort(key=lambda item: -(mark.kwargs.get("cost", 1) if (mark := marked(item)) else 0))
+    items.sort(key=lambda item: -_cost(marked(item)))
+
+
+def _cost(mark: pytest.Mark | None) -> float:
+    return float(mark.kwargs.get("cost", 1)) if mark else 0.0
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -12,7 +12,18 @@ from pathlib import Path
 
 from limpet import contract as contracts
 from limpet import history as histories
-from limpet.checkers import identity, replicas, restart_persistence, session_record, stickiness
+from limpet.checkers import (
+    affinity,
+    heartbeat,
+    history,
+    identity,
+    replicas,
+    restart_persistence,
+    scaling,
+    session_record,
+    shared_view,
+    stickiness,
+)
 from limpet.clock import unix_s
 from limpet.contract import Contract
 from limpet.history import History, Section
@@ -26,8 +37,13 @@ CHECKERS: Mapping[str, Checker] = {
     "replicas": replicas.check,
     "identity": identity.check,
     "session-record": session_record.check,
+    "shared-view": shared_view.check,
     "stickiness": stickiness.check,
+    "affinity": affinity.check,
     "restart-persistence": restart_persistence.check,
+    "scaling": scaling.check,
+    "heartbeat": heartbeat.check,
+    "history": history.check,
 }
 CONTRACT_COPY = "contract.toml"
 

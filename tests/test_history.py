@@ -39,6 +39,26 @@ async def test_operations_of_two_processes_may_overlap(history: History) -> None
     assert [op.done and op.done.value for op in stored(history).ops()] == [1, 2]
 
 
+async def test_operations_of_one_client_that_overlap_are_told_apart(history: History) -> None:
+    recorder = Recorder(history)
+    async with recorder.operation("read", "s") as one:
+        async with recorder.operation("read", "s") as two:
+            two.ok(value=2)
+        one.ok(value=1)
+    ops = stored(history).ops()
+    assert [op.done and op.done.value for op in ops] == [1, 2]
+    assert ops[0].call.process != ops[1].call.process
+
+
+async def test_a_client_keeps_its_number_from_operation_to_operation(history: History) -> None:
+    recorder = Recorder(history)
+    for _ in range(2):
+        async with recorder.operation("read", "s") as done:
+            done.ok()
+    first, second = stored(history).ops()
+    assert first.call.process == second.call.process
+
+
 async def test_a_definite_error_is_fail_and_the_process_goes_on(history: History) -> None:
     recorder = Recorder(history)
     number = recorder.process

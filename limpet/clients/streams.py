@@ -42,6 +42,7 @@ class Watcher:
         self._reading: asyncio.Task[None] | None = None
         self.pod = ""
         self.count = 0  # messages so far
+        self.events = 0  # those of them that are events
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,7 +103,9 @@ class Watcher:
         with contextlib.suppress(ConnectionClosed):
             async for frame in socket:
                 self.count += 1
-                self._history.write(self._line(frame, session, process))
+                line = self._line(frame, session, process)
+                self.events += line.op == "event"
+                self._history.write(line)
         data = {"code": socket.close_code, "reason": socket.close_reason}
         self._history.write(Line(now_ns(), "closed", "", process, session, pod=self.pod, data=data))
 

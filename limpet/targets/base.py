@@ -115,12 +115,15 @@ class Target(Protocol):
     Attributes:
         contract: what the backend offers and claims.
         base_url: through the ingress, as a user arrives: `http://127.0.0.1:24601`.
-        replicas: the declared number of replicas.
     """
 
     contract: Contract
     base_url: str
-    replicas: int
+
+    @property
+    def replicas(self) -> int:
+        """The declared number of replicas."""
+        ...
 
     def capabilities(self) -> Mapping[str, str]:
         """Name of an action (its class's name in lower case) or ability ("redis", "log", "pods") -> "" or why not."""

@@ -14,6 +14,7 @@ from limpet.targets.local.part import Part, said_status
 from limpet.targets.local.processes import Command, Processes
 
 INITDB_OPTIONS = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync", "--no-locale")
+POD_RULE = "host all all 127.0.0.0/8 trust\n"  # a pod's connections come from an address of its own
 STATUS_LINE = 7  # of postmaster.pid; pg_ctl waits for the same
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -49,6 +50,8 @@ class Postgres(Part):
         if status:
             reason = f"initdb ended with {said_status(status)}: {last_words(self.log)}"
             raise PartFailedError(self.name, reason, str(self.log))
+        with (self._data / "pg_hba.conf").open("a", encoding="ascii") as rules:
+            rules.write(POD_RULE)
 
     def command(self) -> Command:
         """The server itself."""
