@@ -1,0 +1,93 @@
+"""A Valkey of the tests' own, the backend's parts on it, and a whole stack with timings scaled down."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from backend.service import TIMING, WITHIN_S, Service, running_service
+from redis.asyncio import Redis
+
+from limpet.clock import eventually
+from limpet.targets.local import programs
+from reference_backend.locks import Locks
+from reference_backend.releases import Releases
+from reference_backend.settings import Settings
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def valkey_port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    folder = tmp_path_factory.mktemp("valkey")
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
+    process = await asyncio.create_subprocess_exec(
+        programs.valkey(), *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield port
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def redis(valkey_port: int) -> AsyncIterator[Redis]:
+    """An empty database."""
+    client = Redis(port=valkey_port)
+
+    async def answers() -> bool:
+        with contextlib.suppress(ConnectionError, OSError):
+            return bool(await client.ping())
+        return False
+
+    await eventually(answers, within_s=WITHIN_S, what="Valkey answers")
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def settings(valkey_port: int, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{valkey_port}/0")
+    for name, value in TIMING.items():
+        monkeypatch.setenv(f"BACKEND_{name.upper()}", str(value))
+    return Settings()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def new_locks(settings: Settings, valkey_port: int) -> AsyncIterator[Callable[[], Locks]]:
+    """Makes the locks of one more process: each has connections of its own."""
+    clients, tasks = [], []
+
+    def make() -> Locks:
+        client = Redis(port=valkey_port)
+        releases = Releases(client)
+        clients.append(client)
+        tasks.append(asyncio.create_task(releases.run()))
+        return Locks(client, releases, settings)
+
+    yield make
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for client in clients:
+        await client.aclose()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """Two replicas; for tests that disturb nothing."""
+    async with running_service(tmp_path_factory.mktemp("stack")) as service:
+        yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_service(tmp_path: Path) -> AsyncIterator[Service]:
+    """Two replicas of the test's own, to be disturbed."""
+    async with running_service(tmp_path) as service:
+        yield service
