@@ -1,9 +1,11 @@
 """The command line. Each command is a file of its own; heavy imports happen when a command runs."""
 
 import sys
+import traceback
 
 import click
 
+from limpet.cli.doctor import doctor
 from limpet.cli.status import status
 from limpet.cli.stored import recheck, report
 from limpet.cli.up import up
@@ -31,6 +33,7 @@ def cli() -> None:
 cli.add_command(verify)
 cli.add_command(up)
 cli.add_command(status)
+cli.add_command(doctor)
 cli.add_command(recheck)
 cli.add_command(report)
 
@@ -46,5 +49,9 @@ def main() -> None:
         code = EXIT_HARNESS
     except LimpetError as error:
         click.echo(f"limpet: {error}", err=True)
+        code = EXIT_HARNESS
+    except Exception:  # noqa: BLE001  a mistake of ours must not look like a verdict: Python itself would exit with 1
+        traceback.print_exc()
+        click.echo("limpet: this is a mistake in limpet, not in the backend; nothing was judged", err=True)
         code = EXIT_HARNESS
     sys.exit(code if isinstance(code, int) else 0)

@@ -66,6 +66,7 @@ class Keys:
         locks: by session.
         websockets: session -> instance.
         records: session -> milliseconds its record has to live; -1 is for ever.
+        fences, streams: sessions that have such a key.
         ending: sessions of which another key than the record and the lock has a time to live: they ended.
         unknown: keys that follow no pattern, and their types; a part of them when there are many.
         other_types: keys of the contract that are of another type than it says, and which.
@@ -80,6 +81,8 @@ class Keys:
     locks: Mapping[str, Lock] = field(default_factory=dict)
     websockets: Mapping[str, str] = field(default_factory=dict)
     records: Mapping[str, int] = field(default_factory=dict)
+    fences: frozenset[str] = frozenset()
+    streams: frozenset[str] = frozenset()
     ending: frozenset[str] = frozenset()
     unknown: Mapping[str, str] = field(default_factory=dict)
     other_types: Mapping[str, str] = field(default_factory=dict)
@@ -168,6 +171,8 @@ async def _keys(redis: Redis, patterns: Patterns) -> Keys:
         locks={i: Lock(text, locks[1].get(i, GONE)) for i, text in locks[0].items()},
         websockets=await reader.each("GET", found["websocket"]),
         records={id_: ttl_ms for id_, ttl_ms in records.items() if ttl_ms != GONE},
+        fences=frozenset(found["fence"]),
+        streams=frozenset(found["events"]),
         ending=frozenset(others[key] for key, ttl_ms in lives.items() if ttl_ms >= 0),
         unknown=await reader.each("TYPE", {key: key for key in unknown}),
         other_types=await reader.each("TYPE", {key: key for key in reader.refused}),

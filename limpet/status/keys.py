@@ -1,11 +1,12 @@
 """Which of the contract's key patterns a key of Redis belongs to, and what a key that belongs to none looks like."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from limpet.contract import Redis
 
+SEPARATOR = re.compile(r"([:/|.]+)")
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 # what stands in a key where a pattern has a placeholder, when nobody knows the ids: UUIDs, hexadecimal, numbers
 SOME_ID = re.compile(
@@ -52,12 +53,9 @@ class Patterns:
         return None
 
 
-def shape(key: str, known: Iterable[str] = ()) -> str:
+def shape(key: str, known: Collection[str] = ()) -> str:
     """A key with `{}` in place of ids: those that are `known`, and whatever looks like one."""
-    for id_ in known:
-        if id_ and id_ in key:
-            key = key.replace(id_, "{}")
-    return SOME_ID.sub("{}", key)
+    return SOME_ID.sub("{}", "".join("{}" if piece in known else piece for piece in SEPARATOR.split(key)))
 
 
 def pattern_shape(pattern: str) -> str:
