@@ -10,11 +10,11 @@ from typing import Literal, Protocol
 from redis.asyncio import Redis
 
 from limpet.contract import Contract
+from limpet.links.switches import Switch
 
 Phase = Literal["pending", "ready", "not ready", "terminating", "exited"]
 Dependency = Literal["redis", "postgres"]
 PartName = Literal["redis", "postgres", "ingress"]
-Switch = Literal["pass", "cut", "blackhole"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Pod:
 class Delete:
     """Delete a pod: it leaves the endpoints, gets SIGTERM after pre_stop_s, its grace period, then SIGKILL.
 
-    A new one takes its place at once. `grace_s` None is the contract's; 0 kills at once. Returns when the old process is gone.
+    A new one takes its place at once. `grace_s` None is the contract's; 0 kills at once. Returns when the old process
+    is gone.
     """
 
     pod: str

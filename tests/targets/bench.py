@@ -1,5 +1,6 @@
 """Stacks of the stub backend in a folder of the test's own, and looking for what they left behind."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from limpet import contract as contracts
 from limpet.contract import Contract
 from limpet.history import History, Line, read
+from limpet.targets.local import http
 from limpet.targets.local.target import LocalTarget
 
 STUB = Path(__file__).with_name("stub_backend.py")
@@ -46,9 +48,12 @@ class Bench:
         env |= {"REDIS_PORT": "{redis_port}"} if redis else {}
         env |= {"DATABASE_URL": "{postgres_url}"} if postgres else {}
         table = "{" + ", ".join(f'{key} = "{value}"' for key, value in env.items()) + "}"
-        path = self.folder / "stub.toml"
         command = command or f'["{{python}}", "{STUB}"]'
-        path.write_text(CONTRACT.format(command=command, env=table))
+        return self.parse(CONTRACT.format(command=command, env=table))
+
+    def parse(self, text: str) -> Contract:
+        path = self.folder / "stub.toml"
+        path.write_text(text)
         return contracts.load(path)
 
     def target(self, contract: Contract, *, replicas: int = 2, port: int | None = None) -> LocalTarget:
@@ -80,6 +85,29 @@ def guardian_pid(target: LocalTarget) -> int:
     assert target._processes is not None
     assert target._processes._guardian is not None
     return target._processes._guardian.pid
+
+
+def there_are(pids: Iterable[int]) -> list[int]:
+    """Those of these processes that have not ended and been noticed."""
+    return [pid for pid in pids if _state(pid)]
+
+
+def state_of(pid: int) -> str:
+    """`S` sleeps, `T` is stopped, ..."""
+    return _state(pid).split()[1]
+
+
+def environment_of(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+
+
+async def listed_by_ingress(target: LocalTarget) -> list[str]:
+    """The servers that Traefik says it has, as `host:port`."""
+    url = target.addresses()["routes"].removeprefix("http://")
+    host, _, port = url.partition("/")[0].partition(":")
+    answer = await http.get(host, int(port), "/api/http/services/backend@file", within_s=5)
+    servers = json.loads(answer.body)["loadBalancer"].get("servers", [])
+    return sorted(server["url"].removeprefix("http://") for server in servers)
 
 
 def left_of(pids: Iterable[int], stack: Path) -> list[str]:

@@ -22,14 +22,25 @@ class Deployment:
         *,
         make: Callable[[], Awaitable[LocalPod]],
         unmake: Callable[[LocalPod], Awaitable[None]],
+        settled: Callable[[], Awaitable[None]],
         pre_stop_s: float,
         grace_s: float,
     ) -> None:
-        """`make` starts a pod and puts it into `pods`; `unmake` frees what belonged to one that is gone."""
+        """Keep no pod yet.
+
+        Args:
+            wanted: as the attribute.
+            make: starts a pod and puts it into `pods`.
+            unmake: frees what belonged to a pod that is gone.
+            settled: waits until the ingress lists all that are ready.
+            pre_stop_s: between leaving the endpoints and SIGTERM.
+            grace_s: between SIGTERM and SIGKILL.
+        """
         self.wanted = wanted
         self.pods: list[LocalPod] = []
         self._make = make
         self._unmake = unmake
+        self._settled = settled
         self._pre_stop_s = pre_stop_s
         self._grace_s = grace_s
         self._changing = asyncio.Lock()  # scale and roll-out come one after the other
@@ -64,7 +75,7 @@ class Deployment:
             await all_of(self.fill(), *(self._end(pod, first=first) for pod, first in surplus))
 
     async def roll_out(self) -> None:
-        """Replace all: start one, wait until it is ready, ask the oldest of the old to go. Returns when all are gone.
+        """Replace all: start one, wait until it is ready and listed, ask the oldest old one to go; until all are gone.
 
         Raises:
             PartFailedError: a new pod does not get ready; the old ones that are left stay.
@@ -75,6 +86,7 @@ class Deployment:
                 for old in self.staying:
                     new = await self._make()
                     await new.until_ready()
+                    await self._settled()
                     leaving.append(asyncio.create_task(self._end(old, first=old.leave())))
             finally:
                 await all_of(*leaving)

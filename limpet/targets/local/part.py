@@ -65,8 +65,8 @@ class Part(ABC):
         except DeadlineError:
             said = last_words(self.log, process.log_offset)
             raise PartFailedError(self.name, f"no answer within {START_S:g} s: {said}", str(self.log)) from None
-        if self.failure:
-            raise self.failure
+        if not process.running:
+            raise self._death(process)
 
     async def stop(self, *, hard: bool = False) -> None:
         """End it: gently, and by SIGKILL after STOP_S seconds, or by SIGKILL at once; with all its descendants."""
@@ -90,12 +90,14 @@ class Part(ABC):
             raise self.failure
 
     def _ended(self, process: Process) -> None:
-        if self._stopping:
-            return
-        status = process.ended.result()
+        if not self._stopping:
+            self.failure = self._death(process)
+            self.on_death(self)
+
+    def _death(self, process: Process) -> PartFailedError:
+        end = said_status(process.ended.result())
         said = last_words(self.log, process.log_offset)
-        self.failure = PartFailedError(self.name, f"ended by itself with {said_status(status)}: {said}", str(self.log))
-        self.on_death(self)
+        return PartFailedError(self.name, f"ended by itself with {end}: {said}", str(self.log))
 
 
 def said_status(status: int) -> str:

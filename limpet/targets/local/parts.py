@@ -7,6 +7,7 @@ from limpet.contract import Contract
 from limpet.errors import UnsupportedError
 from limpet.history import History
 from limpet.targets.base import Dependency, PartName
+from limpet.targets.local.endpoints import Endpoints
 from limpet.targets.local.part import Part
 from limpet.targets.local.podmaking import Maker
 from limpet.targets.local.ports import Ports
@@ -22,6 +23,7 @@ class Parts:
 
     Attributes:
         ingress: always there.
+        endpoints: whom it sends clients to.
         relay: there if anything is reached through links.
         upstreams: what the pods depend on, and its port.
     """
@@ -36,8 +38,10 @@ class Parts:
         maker: Maker,
         history: History,
         port: int,
+        listing_changed: Callable[[str], None],
     ) -> None:
         self.ingress = Traefik(processes, logs / "traefik.log", port, ports.take(), contract)
+        self.endpoints = Endpoints(self.ingress, listing_changed)
         self.upstreams: dict[Dependency, int] = {}
         self._history = history
         self._all: dict[str, Part] = {"ingress": self.ingress}
@@ -72,10 +76,13 @@ class Parts:
         if part is None:
             raise UnsupportedError("restart", f"this contract's command needs no {name}, so none was started")
         self._history.note("part", "stopping", name=name, hard=hard)
+        if part is self.ingress:
+            self.endpoints.doubt()
         await part.stop(hard=hard)
         self._history.note("part", "stopped", name=name)
         await part.start()
         self._history.note("part", "answers", name=name)
+        await self.endpoints.settled()
 
     def check(self) -> None:
         """Raise PartFailedError when one died by itself."""
@@ -84,6 +91,7 @@ class Parts:
 
     async def close(self) -> None:
         """Expect all of them to end from now on."""
+        await self.endpoints.close()
         for part in self._all.values():
             part.release()
         if self.relay:

@@ -57,7 +57,7 @@ class LocalPod:
     """One pod.
 
     Attributes:
-        phase: as in base.Pod; a pod is in the endpoints exactly while it is `ready`.
+        phase: as in base.Pod; it is to be in the endpoints exactly while it is `ready`.
         ending: set once it was asked to go.
         settled: done when it got ready for the first time (None) or failed to too often (why).
     """
@@ -84,13 +84,13 @@ class LocalPod:
         """Whether it has ended for good."""
         return self._life.done()
 
-    def seen(self) -> Pod:
+    def seen(self, *, listed: bool) -> Pod:
         """It as the target shows it."""
         return Pod(
             name=self.spec.name,
             address=self.spec.address,
             phase=self.phase,
-            listed=self.phase == "ready",
+            listed=listed,
             restarts=self._restarts,
             started_ns=self._started_ns,
             instance=self._log.instance() if self._log else "",

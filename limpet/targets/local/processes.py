@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,23 +172,26 @@ class Processes:
         self._end_all()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        while line := await reader.readline():
-            event = json.loads(line)
-            if event["event"] == "exited":
-                self._running.pop(event["pid"]).ended.set_result(event["status"])
-                continue
-            command, started = self._starting.pop(event["id"])
-            if event["event"] == "refused":
-                reason = f"cannot start {command.argv[0]}: {event['reason']}"
-                _settle(started, PartFailedError(command.name, reason, str(command.log)))
-            else:
-                process = Process(event["pid"], command, event["offset"], self)
-                self._running[process.pid] = process
-                _settle(started, process)
+        with suppress(ConnectionResetError):  # it was killed before it read the last orders
+            while line := await reader.readline():
+                self._take(json.loads(line))
         self.lost.set_result(None)
         self._end_all()
         if self._guardian:
             await asyncio.to_thread(self._guardian.wait)  # leaves no zombie
+
+    def _take(self, event: dict[str, Any]) -> None:
+        if event["event"] == "exited":
+            self._running.pop(event["pid"]).ended.set_result(event["status"])
+            return
+        command, started = self._starting.pop(event["id"])
+        if event["event"] == "refused":
+            reason = f"cannot start {command.argv[0]}: {event['reason']}"
+            _settle(started, PartFailedError(command.name, reason, str(command.log)))
+        else:
+            process = Process(event["pid"], command, event["offset"], self)
+            self._running[process.pid] = process
+            _settle(started, process)
 
     def _end_all(self) -> None:
         for process in self._running.values():

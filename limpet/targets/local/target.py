@@ -80,13 +80,13 @@ class LocalTarget:
         self._ports = Ports()
         self._maker = Maker(contract, self._ports, self._logs)
         self._began_ns = 0
-        self._listed: list[str] = []
         self._processes: Processes | None = None
         self._parts: Parts | None = None
         self._deployment = Deployment(
             replicas,
             make=self._make_pod,
             unmake=self._unmake_pod,
+            settled=self._settled,
             pre_stop_s=contract.timing.pre_stop_s,
             grace_s=contract.timing.grace_period_s,
         )
@@ -134,14 +134,15 @@ class LocalTarget:
             maker=self._maker,
             history=self._history,
             port=port,
+            listing_changed=self._listing_changed,
         )
         async with asyncio.TaskGroup() as group:
             for name in parts.names:
                 group.create_task(parts.start(name, self._reached))
             group.create_task(self._start_pods(group))
-        await parts.ingress.await_listed(self._listed)
+        await parts.endpoints.settled()
         self._reached("routes live")
-        for address in self._listed:
+        for address in sorted(parts.endpoints.listed):
             await self._await_reached(parts, address)
         self._reached("every replica answers through the ingress")
 
@@ -174,8 +175,8 @@ class LocalTarget:
 
     async def pods(self) -> list[Pod]:
         """All pods, those that are ending too, oldest first. Raises PartFailedError when a part of the stack died."""
-        self._running()
-        return [pod.seen() for pod in self._deployment.pods]
+        listed = self._running().endpoints.listed
+        return [pod.seen(listed=pod.spec.address in listed) for pod in self._deployment.pods]
 
     async def act(self, action: Action) -> None:
         """Carry out an action; see base.Target."""
@@ -192,7 +193,6 @@ class LocalTarget:
                 await deployment.roll_out()
             case Restart(part, hard):
                 await parts.restart(part, hard=hard)
-                await parts.ingress.await_listed(self._listed)
             case Link(pod, dependency, switch):
                 if parts.relay is None or dependency not in parts.upstreams:
                     raise UnsupportedError("link", f"the contract's local command takes no {dependency}")
@@ -264,26 +264,37 @@ class LocalTarget:
             await relay.links.close_pod(pod.spec.name)
         self._ports.give_back(pod.spec.port)
 
+    async def _settled(self) -> None:
+        await self._running().endpoints.settled()
+
     def _changed(self, pod: LocalPod, event: str, data: Mapping[str, Any]) -> None:
-        """Bring the endpoints in line with the pods at once, then write down what changed."""
-        listed = [one.spec.address for one in self._deployment.pods if one.phase == "ready"]
-        moved = listed != self._listed
-        if moved and self._parts:
-            self._listed = listed
-            self._parts.ingress.route(listed)
-        seen = pod.seen()
-        facts = {
-            "name": seen.name,
-            "phase": seen.phase,
-            "instance": seen.instance,
-            "restarts": seen.restarts,
-            "listed": seen.listed,
-            "address": seen.address,
-            "source": pod.spec.source,
-        }
-        self._history.note("pod", event, **facts, **data)
-        if moved:
-            self._history.note("pod", "listed" if seen.listed else "unlisted", **facts)
+        """Bring the endpoints in line with the pods at once, and write down what changed."""
+        self._note(pod, event, **data)
+        if self._parts:
+            self._parts.endpoints.send_to([one.spec.address for one in self._deployment.pods if one.phase == "ready"])
+
+    def _listing_changed(self, address: str) -> None:
+        assert self._parts is not None  # which has told of this
+        event = "listed" if address in self._parts.endpoints.listed else "unlisted"
+        for pod in self._deployment.pods:
+            if pod.spec.address == address:
+                self._note(pod, event)
+
+    def _note(self, pod: LocalPod, event: str, **data: Any) -> None:
+        listed = self._parts is not None and pod.spec.address in self._parts.endpoints.listed
+        seen = pod.seen(listed=listed and pod.phase == "ready")
+        self._history.note(
+            "pod",
+            event,
+            name=seen.name,
+            phase=seen.phase,
+            instance=seen.instance,
+            restarts=seen.restarts,
+            listed=seen.listed,
+            address=seen.address,
+            source=pod.spec.source,
+            **data,
+        )
 
     def _reached(self, what: str) -> None:
         self.timing[what] = (now_ns() - self._began_ns) / NS_PER_S

@@ -1,7 +1,7 @@
 """The ingress of the stack: Traefik with a sticky cookie, which lists exactly the servers it is told.
 
 It has no health check, no retry and no access log: what a client sees is the backend's doing, or that of the endpoints.
-Its own view of the servers is read from its API, which listens on a private loopback port.
+Which list is in force is read from its API, which listens on a private loopback port.
 """
 
 import hashlib
@@ -9,11 +9,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from limpet.clock import eventually
 from limpet.contract import Contract
-from limpet.errors import DeadlineError, PartFailedError
+from limpet.links.link import HOST
 from limpet.targets.local import http, programs
-from limpet.targets.local.part import START_S, Part
+from limpet.targets.local.part import Part
 from limpet.targets.local.processes import Command, Processes
 
 THROTTLE = "20ms"  # between two changes; the first one is carried out at once
@@ -32,6 +31,7 @@ class Traefik(Part):
         self.api_port = api_port
         self._cookie = contract.ingress.cookie if contract.ingress else ""
         self._program = programs.traefik()
+        self._version = 0
         self._folder = processes.folder / "ingress"
         self._routes = self._folder / "routes" / "routes.yml"
 
@@ -43,9 +43,9 @@ class Traefik(Part):
     def command(self) -> Command:
         """Everything but the routes is given as options."""
         options = {
-            "entryPoints.web.address": f"127.0.0.1:{self.port}",
+            "entryPoints.web.address": f"{HOST}:{self.port}",
             "entryPoints.web.transport.lifeCycle.graceTimeOut": DRAIN,
-            "entryPoints.traefik.address": f"127.0.0.1:{self.api_port}",
+            "entryPoints.traefik.address": f"{HOST}:{self.api_port}",
             "api.insecure": "true",  # on that entry point, which is on loopback
             "api.dashboard": "false",
             "providers.file.filename": str(self._routes),
@@ -60,8 +60,8 @@ class Traefik(Part):
         return Command(self.name, argv, self.log, self._folder)
 
     async def answers(self) -> bool:
-        """Whether it has read its file."""
-        return await self.listed() is not None
+        """Whether it serves by its file."""
+        return await self.in_force()
 
     def route(self, addresses: Sequence[str]) -> None:
         """Have it send clients to these (`host:port`) and no others, from now on."""
@@ -69,37 +69,23 @@ class Traefik(Part):
         if self._cookie:
             cookie = {"name": self._cookie, "httpOnly": True, "sameSite": "lax", "path": "/"}
             balancer["sticky"] = {"cookie": cookie}
-        router = {"rule": "PathPrefix(`/`)", "service": "backend", "entryPoints": ["web"]}
+        self._version += 1
+        # The only router there is; its priority tells in Traefik's API which version of the file is in force.
+        router = {"rule": "PathPrefix(`/`)", "service": "backend", "entryPoints": ["web"], "priority": self._version}
         table = {"http": {"routers": {"backend": router}, "services": {"backend": {"loadBalancer": balancer}}}}
         new = self._folder / "routes.new"  # not in the folder that is watched
         new.write_text(json.dumps(table), encoding="utf-8")  # which is YAML too
         new.replace(self._routes)
 
-    async def listed(self) -> list[str] | None:
-        """The servers (`host:port`) that it really sends clients to; None while it cannot be asked."""
-        answer = await http.get("127.0.0.1", self.api_port, "/api/http/services/backend@file", within_s=1.0)
-        if answer.status != http.OK:
-            return None
-        servers = json.loads(answer.body)["loadBalancer"].get("servers", [])
-        return [server["url"].removeprefix("http://") for server in servers]
-
-    async def await_listed(self, addresses: Sequence[str]) -> None:
-        """Wait until it sends clients to these. Raises PartFailedError if it does not come to that."""
-
-        async def same() -> bool:
-            self.check()
-            return sorted(await self.listed() or []) == sorted(addresses)
-
-        try:
-            await eventually(same, within_s=START_S, what="routes", every_s=0.005)
-        except DeadlineError:
-            reason = f"lists {await self.listed()} and not {list(addresses)} after {START_S:g} s"
-            raise PartFailedError(self.name, reason, str(self.log)) from None
+    async def in_force(self) -> bool:
+        """Whether it serves by what `route` told it last, and not by something older."""
+        answer = await http.get(HOST, self.api_port, "/api/http/routers/backend@file", within_s=1.0)
+        return answer.status == http.OK and json.loads(answer.body)["priority"] == self._version
 
     async def reaches(self, address: str, path: str) -> http.Answer:
         """Ask one server through the ingress, by a cookie that names it."""
         cookie = {"Cookie": f"{self._cookie}={cookie_value(address)}"} if self._cookie else {}
-        return await http.get("127.0.0.1", self.port, path, within_s=5.0, headers=cookie)
+        return await http.get(HOST, self.port, path, within_s=5.0, headers=cookie)
 
 
 def server_url(address: str) -> str:
