@@ -16,7 +16,8 @@ import { Streams } from './streams.js';
 
 const EXPIRY_SCAN_MS = 30_000;
 const KEEP_ALIVE_MS = 120_000; // longer than a proxy keeps idle connections, so that it never meets one just closed
-const LEAVE_MS = 3_000;
+const LEAVE_MS = 5_000;
+const QUIET_MS = 500; // a proxy goes on sending requests for a moment after this replica left its list
 
 const { PORT, REDIS_ADDR, POSTGRES_URL } = process.env;
 for (const [name, value] of Object.entries({ PORT, REDIS_ADDR, POSTGRES_URL })) {
@@ -47,8 +48,10 @@ const presence = new Presence({ redis, instance, gadgets, streams });
 const api = new Api({ sessions, gadgets, streams, history, redis });
 
 let busy = 0;
+let lastRequest = 0;
 const server = createServer((request, response) => {
   busy += 1;
+  lastRequest = performance.now();
   response.once('close', () => (busy -= 1));
   api.answer(request, response);
 });
@@ -63,12 +66,13 @@ async function expire() {
   await sessions.expire().catch((error) => console.error(`expire: ${error.message}`));
 }
 
-/** Finishes what is under way, then takes this replica out of Redis. The records of its sessions stay. */
+/** Serves until nothing more comes, then takes this replica out of Redis. The records of its sessions stay. */
 async function leave() {
-  const until = performance.now() + LEAVE_MS;
+  lastRequest = performance.now();
+  const until = lastRequest + LEAVE_MS;
   const left = () => Math.max(until - performance.now(), 0);
+  while ((busy || performance.now() < lastRequest + QUIET_MS) && left()) await sleep(10);
   server.close();
-  while (busy && left()) await sleep(5);
   gadgets.halt();
   await history.drain(left());
   streams.leave();
