@@ -55,8 +55,9 @@ class Affinity:
     async def run(self) -> None:
         """Tell Redis, for ever."""
         while True:
-            await self._some.wait()
-            self._some.clear()
+            if not self._changed:
+                self._some.clear()
+                await self._some.wait()
             while self._changed:
                 changed, self._changed = self._changed, {}
                 try:
@@ -65,9 +66,11 @@ class Affinity:
                         for future in told:
                             if not future.done():
                                 future.set_result(None)
-                except UNREACHABLE:
+                except BaseException as error:
                     for session_id, told in changed.items():
                         self._changed.setdefault(session_id, [])[:0] = [f for f in told if not f.done()]
+                    if not isinstance(error, UNREACHABLE):
+                        raise
                     await asyncio.sleep(RETRY_S)
 
     async def renew(self) -> None:

@@ -156,12 +156,20 @@ def moment(query: Mapping[str, str], field: str) -> datetime | None:
     given = query.get(field)
     if given is None:
         return None
+    when = instant(given)
+    if when is None:
+        raise bad_input(field, f"`{field}` must be a time as of RFC 3339: 2026-03-01T12:00:00Z")
+    return when
+
+
+def instant(given: str) -> datetime | None:
+    """A time as of RFC 3339, in UTC if it does not say; None if it is none."""
     try:
         # In a query an unescaped `+` of an offset arrives as a blank.
         when = datetime.fromisoformat(given.replace(" ", "+") if given.count(" ") == 1 and "T" in given else given)
         return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
-        raise bad_input(field, f"`{field}` must be a time as of RFC 3339: 2026-03-01T12:00:00Z") from None
+        return None
 
 
 def write_cursor(*parts: str | int) -> str:
@@ -196,7 +204,7 @@ def _decode(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     except msgspec.ValidationError as error:
         found = UNKNOWN_FIELD.search(str(error)) or AT_FIELD.search(str(error))
         raise bad_input((found and found[1]) or "body", str(error)) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise bad_input("body", f"the body must be JSON: {error}") from None
 
 

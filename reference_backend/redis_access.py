@@ -7,7 +7,7 @@ scripts.py).
 
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -19,6 +19,25 @@ from reference_backend.settings import Settings
 UNREACHABLE = (RedisConnectionError, RedisTimeoutError, OSError)
 
 __all__ = ["UNREACHABLE", "RedisError", "connect"]
+
+
+class _Writes:
+    """Says of a write to a closed connection that the connection is lost; uvloop calls it a RuntimeError."""
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:
+        try:
+            await super().send_packed_command(*args, **kwargs)  # type: ignore[misc]
+        except RuntimeError as error:
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise RedisConnectionError(str(error)) from error
+
+
+class _Connection(_Writes, Connection):
+    pass
+
+
+class _TlsConnection(_Writes, SSLConnection):
+    pass
 
 
 def connect(settings: Settings, *, connections: int, answer_s: float | None = None, retries: int = 1) -> Redis:
@@ -36,6 +55,7 @@ def connect(settings: Settings, *, connections: int, answer_s: float | None = No
         retry=Retry(NoBackoff(), retries),
         protocol=2,
     )
+    pool.connection_class = _TlsConnection if pool.connection_class is SSLConnection else _Connection
     return Redis.from_pool(pool)
 
 

@@ -76,7 +76,7 @@ class Replica:
         sweep_lease = self._lease(keys.SWEEP_LEASE, settings.takeover_scan_s)
         self.sweeper = Sweeper(self.store, self.upkeep, self.membership, sweep_lease, scan_s=settings.takeover_scan_s)
         self.affinity = Affinity(self._redis, self.instance, settings)
-        self.tail = Tail(self._redis, self._blocking, self.instance, buffer_bytes=settings.watcher_buffer_bytes)
+        self.tail = Tail(self._redis, self._blocking, self.instance, settings)
         reader = Reader(self.database, self.writer, search_s=settings.search_wait_s)
         self.watch = Watch(self.streams, self.tail, self.affinity, reader, self.instance)
         self._leases = (history_lease, sweep_lease)

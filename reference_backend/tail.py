@@ -16,12 +16,12 @@ from reference_backend.channels import Channel
 from reference_backend.frames import Batch
 from reference_backend.messages import END_PREFIX
 from reference_backend.redis_access import command
+from reference_backend.settings import Settings
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = 10
 COUNT = 500
-CONTROL_TTL_S = 3600
 SPACE_S_PER_STREAM = 10e-6
 SPACE_S_MAX = 0.02
 
@@ -52,12 +52,13 @@ class _Followed:
 class Tail:
     """All streams followed here. `run` reads them and must be running."""
 
-    def __init__(self, redis: Redis, blocking: Redis, instance: str, *, buffer_bytes: int) -> None:
+    def __init__(self, redis: Redis, blocking: Redis, instance: str, settings: Settings) -> None:
         self._redis = redis
         self._blocking = blocking
         self._control = keys.control(instance)
         self._control_id = b"0-0"
-        self._buffer_bytes = buffer_bytes
+        self._buffer_bytes = settings.watcher_buffer_bytes
+        self._control_ttl_ms = int(settings.heartbeat_ttl_s * 1000)
         self._followed: dict[str, _Followed] = {}
         self._joined: set[str] = set()
         self.delivered = 0
@@ -162,7 +163,7 @@ class Tail:
     async def _wake(self) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.xadd(self._control, {"joined": "1"}, maxlen=1, approximate=False)
-            pipe.expire(self._control, CONTROL_TTL_S)
+            pipe.pexpire(self._control, self._control_ttl_ms)
             await pipe.execute()
 
 

@@ -98,7 +98,7 @@ def _stream(request: Request) -> str | None:
 
 def _valid(cursor: Cursor) -> bool:
     return (
-        inputs.moment({"at": cursor[0]}, "at") is not None
+        inputs.instant(cursor[0]) is not None
         and inputs.UUID.fullmatch(cursor[1]) is not None
         and STREAM_ID.fullmatch(cursor[2]) is not None
         and 0 <= cursor[3] <= SEQ_MAX

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_S = 2.0
 RETRY_S = (0.03, 1.0)
-COMMAND_S = 15.0
+MARGIN_S = 2.0
 
 
 class Database:
@@ -63,7 +63,7 @@ class Database:
             min_size=1,
             max_size=self._connections,
             timeout=CONNECT_S,
-            command_timeout=COMMAND_S,
+            command_timeout=self._search_s + MARGIN_S,
             server_settings={"application_name": "reference_backend"},
         )
         try:
@@ -77,13 +77,13 @@ class Database:
         self._pool, self.reason = pool, ""
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        """A connection for the length of the block.
+    async def connection(self, *, probe: bool = False) -> AsyncIterator[Any]:
+        """A connection for the length of the block; at once an error if the last one failed, but for the `probe`.
 
         Raises:
             ApiError: 503, there is none, or it broke; 400, a search took too long.
         """
-        if self._pool is None:
+        if self._pool is None or (self.reason and not probe):
             raise unavailable("history_unavailable", self.reason)
         try:
             async with self._pool.acquire(timeout=CONNECT_S) as connection:

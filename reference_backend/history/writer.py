@@ -148,7 +148,7 @@ class Writer:
         return {i: seq for i, (_, seq) in marks.items()}
 
     async def _probe(self) -> None:
-        async with self._database.connection() as connection:
+        async with self._database.connection(probe=True) as connection:
             await connection.execute("select 1")
 
     async def _marks_of(self, ids: list[str]) -> dict[str, tuple[str, int]]:

@@ -11,6 +11,7 @@ import httpx
 import msgspec
 from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from limpet import contract as contracts
 from limpet import shipped
@@ -95,3 +96,12 @@ async def messages(watcher: ClientConnection, count: int) -> list[dict[str, Any]
     """The next messages."""
     async with asyncio.timeout(WITHIN_S):
         return [msgspec.json.decode(await watcher.recv()) for _ in range(count)]
+
+
+async def until_closed(watcher: ClientConnection) -> list[dict[str, Any]]:
+    """All messages that come before the connection is closed."""
+    received = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            received += await messages(watcher, 1)
+    return received

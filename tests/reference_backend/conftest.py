@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 from backend.service import TIMING, WITHIN_S, Service, running_service
@@ -91,3 +93,34 @@ async def own_service(tmp_path: Path) -> AsyncIterator[Service]:
     """Two replicas of the test's own, to be disturbed."""
     async with running_service(tmp_path) as service:
         yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def lone_url(redis: Redis, valkey_port: int) -> AsyncIterator[str]:
+    """A replica with a Redis and no database."""
+    await redis.flushall()
+    surroundings = programs.surroundings({"REDIS_URL": f"redis://127.0.0.1:{valkey_port}/0", "PORT": "0"})
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "reference_backend", env=surroundings, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async for line in process.stdout:
+        if b"Serving on " in line:
+            break
+    url = line.decode().rsplit(" ", 1)[1].strip()
+
+    async def ready() -> bool:
+        async with httpx.AsyncClient() as http:
+            return (await http.get(f"{url}/ready")).is_success
+
+    await eventually(ready, within_s=WITHIN_S, what=f"{url} is ready")
+    yield url
+    process.terminate()
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def any_url(service: Service) -> str:
+    """One replica of the undisturbed service."""
+    return (await service.urls())[0]

@@ -1,0 +1,211 @@
+"""What becomes of sessions when replicas stop, die or stand still, and when Redis goes away."""
+
+import asyncio
+import time
+
+import pytest
+from backend.service import BODY, TIMING, WITHIN_S, Service, messages, running_service, until_closed
+from websockets.exceptions import ConnectionClosed
+
+from limpet.clock import eventually
+from limpet.targets.base import Delete, Kill, Link, Pause, Pod, Restart, Resume
+
+
+async def status_is(service: Service, url: str, session_id: str, status: str) -> None:
+    async def has_status() -> bool:
+        return bool((await service.read(url, session_id))["status"] == status)
+
+    await eventually(has_status, within_s=WITHIN_S, what=f"session is {status}")
+
+
+async def survivor_of(service: Service, gone: Pod) -> str:
+    pods = [pod for pod in await service.target.pods() if pod.phase == "ready" and pod.instance != gone.instance]
+    return f"http://{pods[0].address}"
+
+
+async def test_a_replica_beats_at_once_and_every_interval_with_the_time(service: Service) -> None:
+    pod = (await service.pods())[0]
+    key = f"backend:{pod.instance}:heartbeat"
+    seen = set()
+    for _ in range(40):
+        value = int(await service.redis.get(key) or 0)
+        assert abs(value - time.time()) < 2.5
+        assert 0 < await service.redis.pttl(key) <= TIMING["heartbeat_ttl_s"] * 1000
+        seen.add(value)
+        await asyncio.sleep(0.05)
+    assert len(seen) >= 2
+
+
+async def test_a_clean_stop_closes_with_1012_orphans_its_sessions_and_removes_its_keys(own_service: Service) -> None:
+    service = own_service
+    leaving, _ = await service.pods()
+    url = f"http://{leaving.address}"
+    made = [await service.create(url) for _ in range(20)]
+    async with service.watch(url, made[0]["id"]) as watcher:
+        await messages(watcher, 3)
+        await service.target.act(Delete(leaving.name))
+        await until_closed(watcher)
+        assert watcher.close_code == 1012
+    assert not {key for key in await service.keys() if leaving.instance in key}
+    assert not await service.redis.exists(f"ws:{made[0]['id']}")
+    assert "Stopped" in (await service.target.log(leaving.name)).splitlines()[-1]
+    survivor = await survivor_of(service, leaving)
+    listed = (await service.http.get(f"{survivor}/api/sessions")).json()
+    assert {(one["id"], one["status"], one["reason"]) for one in listed} == {
+        (one["id"], "orphaned", "owner stopped") for one in made
+    }
+    assert [await service.delete(survivor, one["id"]) for one in made] == [204] * 20
+
+
+async def test_a_killed_replica_disappears_within_the_ttl_and_its_sessions_stay(own_service: Service) -> None:
+    service = own_service
+    victim, _ = await service.pods()
+    url = f"http://{victim.address}"
+    made = await service.create(url)
+    watcher = await service.watch(url, made["id"])
+    await messages(watcher, 2)
+    await service.target.act(Kill(victim.name))
+    killed_at = time.monotonic()
+    with pytest.raises(ConnectionClosed):
+        await messages(watcher, 1000)
+    survivor = await survivor_of(service, victim)
+
+    async def gone() -> bool:
+        # Session keys name their owner in their content only.
+        return not {key for key in await service.keys() if victim.instance in key or key == f"ws:{made['id']}"}
+
+    await eventually(gone, within_s=WITHIN_S, what="the dead replica's keys are gone")
+    assert time.monotonic() - killed_at < TIMING["heartbeat_ttl_s"] + 1.5
+    await status_is(service, survivor, made["id"], "orphaned")
+    orphan = await service.read(survivor, made["id"])
+    assert orphan["epoch"] > made["epoch"]
+    answer = await service.http.patch(f"{survivor}/api/sessions/{made['id']}", json={"labels": {"still": "there"}})
+    assert answer.json()["status"] == "orphaned"
+    assert await service.delete(survivor, made["id"]) == 204
+
+
+async def test_an_owner_that_does_not_answer_is_overruled_and_appends_nothing_more(own_service: Service) -> None:
+    service = own_service
+    paused, _ = await service.pods()
+    made = await service.create(f"http://{paused.address}", rate=200)
+    survivor = await survivor_of(service, paused)
+    async with service.watch(survivor, made["id"]) as watcher:
+        await messages(watcher, 10)
+        await service.target.act(Pause(paused.name))
+        assert await service.delete(survivor, made["id"]) == 204
+        end = (await until_closed(watcher))[-1]
+    await service.target.act(Resume(paused.name))
+    assert end["type"] == "session_ended"
+
+    async def stopped() -> bool:
+        running = await service.running(survivor)
+        return paused.instance in running and made["id"] not in running[paused.instance]
+
+    await eventually(stopped, within_s=WITHIN_S, what="the overruled owner has stopped the gadget")
+    newest = await service.redis.xrevrange(f"events:{made['id']}", count=1)
+    assert newest is not None
+    assert newest[0][0] == f"{end['seq']}-0"
+
+
+async def test_a_replica_without_a_heartbeat_stops_its_gadgets_by_itself(own_service: Service) -> None:
+    service = own_service
+    cut, _ = await service.pods()
+    made = await service.create(f"http://{cut.address}")
+    await service.target.act(Link(cut.name, "redis", "blackhole"))
+
+    async def fenced() -> bool:
+        return "Self-fence" in await service.target.log(cut.name)
+
+    await eventually(fenced, within_s=WITHIN_S, what="the replica fences itself")
+    answer = await service.http.get(f"http://{cut.address}/internal/status")
+    assert answer.json()["gadgets"] == []
+    await service.target.act(Link(cut.name, "redis", "pass"))
+    await status_is(service, await survivor_of(service, cut), made["id"], "orphaned")
+    await service.pods()
+
+
+async def test_a_replica_that_stood_still_beyond_its_lease_goes_on_with_nothing_it_owned(own_service: Service) -> None:
+    service = own_service
+    paused, _ = await service.pods()
+    made = await service.create(f"http://{paused.address}", rate=100)
+    survivor = await survivor_of(service, paused)
+    async with service.watch(survivor, made["id"]) as watcher:
+        await messages(watcher, 5)
+    await service.target.act(Pause(paused.name))
+    await status_is(service, survivor, made["id"], "orphaned")
+    last = (await service.redis.xinfo_stream(f"events:{made['id']}"))["last-generated-id"]
+    await service.target.act(Resume(paused.name))
+
+    async def idle() -> bool:
+        running = await service.running(survivor)
+        return running.get(paused.instance) == []
+
+    await eventually(idle, within_s=WITHIN_S, what="the paused replica runs nothing")
+    assert (await service.read(survivor, made["id"]))["status"] == "orphaned"
+    assert (await service.redis.xinfo_stream(f"events:{made['id']}"))["last-generated-id"] == last
+
+
+async def test_a_moment_without_redis_costs_503s_and_nothing_else(own_service: Service) -> None:
+    service = own_service
+    one, other = await service.urls()
+    made = await service.create(one, rate=100)
+    pods = await service.pods()
+    async with service.watch(other, made["id"], "?after=0") as watcher:
+        received = await messages(watcher, 20)
+        for pod in pods:
+            await service.target.act(Link(pod.name, "redis", "cut"))
+        for call in ("/ready", "/api/sessions", f"/api/sessions/{made['id']}"):
+            answer = await service.http.get(f"{one}{call}")
+            assert answer.status_code == 503, call
+            assert call == "/ready" or int(answer.headers["Retry-After"]) >= 1
+        answer = await service.http.post(f"{one}/api/sessions", json=BODY)
+        assert answer.status_code == 503
+        assert (await service.http.get(f"{one}/health")).status_code == 200
+        for pod in pods:
+            await service.target.act(Link(pod.name, "redis", "pass"))
+        received += await messages(watcher, 100)
+    events = [message for message in received if message["type"] == "event"]
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert [event["data"]["n"] for event in events] == list(range(1, len(events) + 1))
+    await service.pods()
+    assert await service.delete(other, made["id"]) == 204
+
+
+async def test_no_acknowledged_session_is_lost_with_a_killed_redis(own_service: Service) -> None:
+    service = own_service
+    one, other = await service.urls()
+    made = await asyncio.gather(*(service.create(url, rate=1) for url in (one, other) * 10))
+    await service.target.act(Restart("redis", hard=True))
+    await service.pods()
+    listed = {session["id"] for session in (await service.http.get(f"{other}/api/sessions")).json()}
+    assert {session["id"] for session in made} <= listed
+
+
+async def test_sessions_end_with_their_time_and_leave_when_they_were_kept_long_enough(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("lifetimes")
+    async with running_service(folder, ended_keep_s=1.0) as service:
+        one, other = await service.pods()
+        timed = await service.create(f"http://{one.address}", timeout=500_000_000)
+        orphan = await service.create(f"http://{one.address}", timeout=2_500_000_000)
+        async with service.watch(f"http://{other.address}", timed["id"]) as watcher:
+            ended = (await until_closed(watcher))[-1]
+            assert watcher.close_code == 1000
+        assert (ended["type"], ended["reason"]) == ("session_ended", "timed out")
+        session = await service.read(f"http://{other.address}", timed["id"])
+        assert (session["status"], session["reason"]) == ("stopped", "timed out")
+        await service.target.act(Kill(one.name))
+        survivor = f"http://{other.address}"
+        await status_is(service, survivor, orphan["id"], "stopped")
+
+        async def all_left() -> bool:
+            keys = await service.keys()
+            return not {key for key in keys if timed["id"] in key or orphan["id"] in key} - {
+                f"fence:session:{timed['id']}",
+                f"fence:session:{orphan['id']}",
+            }
+
+        await eventually(all_left, within_s=WITHIN_S, what="the ended sessions have left")
+        assert (await service.http.get(f"{survivor}/api/sessions")).json() == []
+        assert not await service.redis.exists("sessions:active", "sessions:due")
