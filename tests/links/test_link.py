@@ -54,9 +54,8 @@ async def test_a_reset_by_the_pod_reaches_the_dependency_as_one(upstream: Upstre
 async def test_a_dependency_that_refuses_resets_the_pod(upstream: Upstream) -> None:
     assert upstream.server is not None
     upstream.server.close()
-    streams = await upstream.connect()
     with pytest.raises(ConnectionResetError):
-        await streams[0].read()
+        await (await upstream.connect())[0].read()
 
 
 async def test_a_cut_link_resets_old_and_new_connections(upstream: Upstream) -> None:
