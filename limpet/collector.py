@@ -75,7 +75,7 @@ class Collector:
         """The user stopped the run."""
         self._interrupted = True
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)  # before pytest-xdist waits for its workers
     def pytest_sessionfinish(self) -> None:
         """Write the verdict and the reports; nothing when no guarantee was run or asked for."""
         if not (self._rows or self._errors or self._guarantees):

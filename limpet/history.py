@@ -54,6 +54,11 @@ class Op:
         return self.done.type if self.done else "info"
 
     @property
+    def failed(self) -> bool:
+        """Whether it came back without success; one that never came back was cut off with the record."""
+        return self.done is not None and self.done.type != "ok"
+
+    @property
     def data(self) -> Mapping[str, Any]:
         """What came back: status, body, headers, as the client recorded them."""
         return self.done.data if self.done else {}

@@ -224,7 +224,7 @@ def _live(section: Section, contract: Contract) -> Part:
     part.missing = "" if contract.http.events or contract.http.search else "http.events is not in the contract"
     for op in section.ops("replay live", "replay after", "search live", "search after"):
         part.had += 1
-        if op.type != "ok":
+        if op.failed:
             seen = f"{op.data.get('status', '')} {op.data.get('text', op.data.get('error', ''))}".strip()
             part.find(f"{op.call.op} answered {seen}", expected="200", lines=(op.call_no, op.done_no))
     return part.done()

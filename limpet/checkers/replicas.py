@@ -63,7 +63,7 @@ def _serving(section: Section, contract: Contract, declared: int, served: Counte
         return part.done()
     for op in section.ops("visit"):
         part.had += 1
-        if op.type != "ok":
+        if op.failed:
             status = op.data.get("status") or op.data.get("error")
             part.find(f"a visit through the ingress failed: {status}", expected="2xx", lines=(op.call_no, op.done_no))
     last = max((no for no, _ in section.of("pods")), default=0)

@@ -123,7 +123,7 @@ def _failed(section: Section) -> Part:
     phase = dict(section.of("scale"))
     for op in section.ops("create", "read", "list", "delete", "update", "new work"):
         part.had += 1
-        if op.type != "ok":
+        if op.failed:
             step: Line | None = phase[max(n for n in phase if n < op.call_no)] if phase else None
             seen = f"{op.data.get('status', '')} {op.data.get('text', op.data.get('error', ''))}".strip()
             part.find(

@@ -52,7 +52,7 @@ def _calls(section: Section, who: Answerers, created: dict[str, Op], deleted: di
     part = PartBuilder(section, "calls", "sessions", SESSIONS)
     part.had = len(set(created) & set(deleted))
     for op in section.ops("create", "delete"):
-        if op.type != "ok":
+        if op.failed:
             seen = op.data.get("status") or op.data.get("error")
             part.find(f"{op.call.op} answered {seen}", expected="2xx", lines=(op.call_no, op.done_no))
     through = {who.of(op) for op in created.values()} - {""}
@@ -95,12 +95,14 @@ def _watched(section: Section, contract: Contract, who: Answerers) -> Part:
         return part.done()
     connects = {op.call.session: op for op in section.ops("connect")}
     for op in connects.values():
-        if op.type != "ok":
+        if op.failed:
             seen = op.data.get("text") or op.data.get("status") or op.data.get("error")
             part.find(f"the stream could not be opened: {seen}", expected="101", lines=(op.call_no, op.done_no))
     for no, line in section.of("gave up", op="first message"):
         part.find(f"a watcher saw nothing: {line.data.get('why')}", expected="a message", lines=(no,))
     for op, seen in _looks(section, "watched"):
+        if op.call.session not in connects:
+            continue
         part.had += 1
         named = seen["websocket"]
         pod = "" if Answerers.missing_for_sockets(contract) else who.of(connects[op.call.session])
@@ -119,6 +121,8 @@ def _deleted(section: Section, contract: Contract, deleted: dict[str, Op]) -> Pa
     keys = contract.redis
     for op, seen in _looks(section, "deleted"):
         id_ = op.call.session
+        if id_ not in deleted:
+            continue
         lines = (deleted[id_].done_no, op.done_no)
         part.had += 1
         if seen.get("active"):

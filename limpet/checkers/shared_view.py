@@ -196,8 +196,7 @@ def _calls(section: Section, operations: list[Op], who: Answerers) -> Part:
     part = PartBuilder(section, "calls", "operations", OPERATIONS)
     part.had = len(operations)
     for op in operations:
-        expected = op.type == "ok" or op.data.get("status") in (NOT_FOUND, GONE)
-        if not expected:
+        if op.failed and op.data.get("status") not in (NOT_FOUND, GONE):
             seen = f"{op.data.get('status', '')} {op.data.get('text', op.data.get('error', ''))}".strip()
             part.find(f"{op.call.op} answered {seen}", expected="2xx, or 404", lines=(op.call_no, op.done_no))
     through = {who.of(op) for op in operations} - {""}

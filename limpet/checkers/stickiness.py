@@ -145,7 +145,7 @@ def _errors(section: Section, contract: Contract) -> Part:
     for op in section.ops(*STICKY_OPS, "connect", "forged", "returns", "returned"):
         part.had += 1
         text = str(op.data.get("text", ""))
-        if op.type != "ok" or (wrong and wrong in text):
+        if op.failed or (wrong and wrong in text):
             seen = f"{op.data.get('status', '')} {text or op.data.get('error', '')}".strip()
             part.find(
                 f"{op.call.op} failed: {seen}",

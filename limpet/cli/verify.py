@@ -1,10 +1,12 @@
 """`limpet verify`: run the suites and say what held."""
 
+import difflib
 import os
 import shlex
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from limpet import contract as contracts
 from limpet import runner, seeds, shipped
 from limpet.cli.options import make_run_directory, of_a_stack
 from limpet.cli.progress import Progress
+from limpet.clock import Deadline
 from limpet.collector import PROGRESS_FD
 from limpet.contract import GUARANTEES
 from limpet.errors import LimpetError
@@ -21,7 +24,9 @@ from limpet.owner import OWNER_PID
 from limpet.report import store
 from limpet.report.table import console, show
 
-INTERRUPT_WITHIN_S = 10.0
+INTERRUPT_WITHIN_S = 5.0
+LOOK_EVERY_S = 0.05
+LAST_WRITTEN = "report.html"  # of a run's files
 LOG_LINES = 15
 
 
@@ -54,7 +59,9 @@ def verify(
     known = contracts.load(shipped.contract(contract))
     for name in (*only, *require):
         if name not in GUARANTEES:
-            raise click.UsageError(f"there is no guarantee {name!r}; there are: {', '.join(GUARANTEES)}")
+            near = difflib.get_close_matches(name, GUARANTEES, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise click.UsageError(f"there is no guarantee {name!r}; {hint}There are: {', '.join(GUARANTEES)}")
     wanted = tuple(name for name in GUARANTEES if not only or name in only)
     seed = seeds.fresh() if seed is None else seed
     directory = make_run_directory(run_dir or runner.new_directory("verify"), latest=run_dir is None)
@@ -95,6 +102,7 @@ def _run_suites(directory: Path, options: dict[str, str], workers: int, command:
         *(f"{name}={value}" for name, value in options.items()),
     ]
     log = directory / "logs" / "pytest.log"
+    verdict = directory / store.VERDICT_FILE
     reading, writing = os.pipe()
     environment = os.environ | {
         OWNER_PID: str(os.getpid()),
@@ -113,14 +121,18 @@ def _run_suites(directory: Path, options: dict[str, str], workers: int, command:
             start_new_session=True,  # Ctrl-C reaches it once, from here
         )
         os.close(writing)
-        _follow(suites, progress, count)
-    if not (directory / store.VERDICT_FILE).exists():
+        _follow(suites, progress, count, directory / LAST_WRITTEN)
+    if not verdict.exists():
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
         raise LimpetError(f"the suites ended without a verdict (exit code {suites.returncode}); log: {log}\n{tail}")
 
 
-def _follow(suites: subprocess.Popen[bytes], progress: BufferedReader, count: int) -> None:
-    """Show progress until the suites have ended; an interruption is passed on to them."""
+def _follow(suites: subprocess.Popen[bytes], progress: BufferedReader, count: int, last: Path) -> None:
+    """Show progress until the suites have ended.
+
+    An interruption is passed on: the verdict on what was judged so far is written at once; nobody waits for the rest,
+    and the guardians end the stacks.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         Progress(console(), count).follow(progress)
@@ -128,11 +140,17 @@ def _follow(suites: subprocess.Popen[bytes], progress: BufferedReader, count: in
     except KeyboardInterrupt:
         click.echo("interrupted: ending the stacks", err=True)
         suites.send_signal(signal.SIGINT)
-        try:
-            suites.wait(INTERRUPT_WITHIN_S)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            suites.kill()
-            suites.wait()
+        deadline = Deadline(INTERRUPT_WITHIN_S)
+        with suppress(KeyboardInterrupt):
+            while not (last.exists() or deadline.passed()):
+                with suppress(subprocess.TimeoutExpired):
+                    suites.wait(LOOK_EVERY_S)
+                    break
+        with suppress(ProcessLookupError):
+            os.killpg(suites.pid, signal.SIGKILL)
+        suites.wait()
+        if not last.exists():
+            raise click.exceptions.Abort from None
 
 
 def _interrupt(*_: object) -> None:

@@ -24,11 +24,11 @@ class Story:
     def during(self, script: Script, fault: str) -> None:
         """What else is done while the fault is there."""
 
-    def tell(self) -> Script:
+    def tell(self, sessions: int | None = None) -> Script:
         script = Script("restart-persistence")
         for fault in FAULTS:
             script.note("round", fault)
-            ids = [f"{fault} {n}" for n in range(self.sessions)]
+            ids = [f"{fault} {n}" for n in range(sessions or self.sessions)]
             for id_ in ids:
                 script.op("create", 1, id_, status=201)
                 script.op("update", 1, id_, {"limpet": id_})
