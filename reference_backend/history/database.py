@@ -60,7 +60,7 @@ class Database:
 
         pool = await asyncpg.create_pool(
             self._url,
-            min_size=1,
+            min_size=0,
             max_size=self._connections,
             timeout=CONNECT_S,
             command_timeout=self._search_s + MARGIN_S,
