@@ -12,7 +12,7 @@ export const BUGS = {
   'late-heartbeat': 'the first heartbeat comes only after a whole interval',
   'create-502': 'one create in ten is answered 502 after the session was made',
   'no-lock': 'sessions are changed without the lock, so two deletes of one session can both succeed',
-  'list-local': "the list's ids come from local memory, which learns of other replicas' sessions a moment later",
+  'list-local': "the list's ids come from local memory, which is up to a second behind on other replicas' sessions",
 };
 
 const chosen = choose(process.env.LIMPET_BUG, process.argv.slice(2));

@@ -11,7 +11,7 @@ import { HEARTBEAT_TTL_S, keys } from './redis.js';
 
 const TIMEOUT_S = 1_800;
 const SETTLE_MS = 1_000;
-const MEMORY_MS = 25; // of the bug list-local
+const MEMORY_MS = 1_000; // of the bug list-local
 
 const WRITE = `
   redis.call('SET', KEYS[2], ARGV[2]) redis.call('SADD', KEYS[3], ARGV[3]) redis.call('SADD', KEYS[4], ARGV[3])
@@ -21,10 +21,10 @@ const REMOVE = `
 
 export class Sessions {
   #memory = new Set(); // of the bug list-local
+  #memoryUntil = 0;
 
   constructor({ redis, instance, gadgets, streams, history, peers }) {
     Object.assign(this, { redis, instance, gadgets, streams, history, peers });
-    if (bug('list-local')) setInterval(() => this.#remember(), MEMORY_MS).unref();
   }
 
   /** Starts a gadget and makes its session. Raises 503 if the lock or Redis cannot be had: then there is no session. */
@@ -69,7 +69,7 @@ export class Sessions {
   }
 
   async list() {
-    const ids = bug('list-local') ? [...this.#memory] : await this.redis.smembers(keys.active);
+    const ids = bug('list-local') ? await this.#remembered() : await this.redis.smembers(keys.active);
     if (!ids.length) return [];
     const records = await this.redis.mget(ids.map(keys.session));
     const sessions = records.filter((record) => record !== null).map((record) => JSON.parse(record));
@@ -117,8 +117,11 @@ export class Sessions {
     await undo.exec().catch((error) => console.error(`a failed create left ${id}: ${error.message}`));
   }
 
-  async #remember() {
-    const ids = await this.redis.smembers(keys.active).catch(() => []);
-    if (ids.length) this.#memory = new Set(ids);
+  async #remembered() {
+    if (performance.now() > this.#memoryUntil) {
+      this.#memory = new Set(await this.redis.smembers(keys.active));
+      this.#memoryUntil = performance.now() + MEMORY_MS;
+    }
+    return [...this.#memory];
   }
 }
