@@ -104,7 +104,8 @@ def _run_suites(directory: Path, options: dict[str, str], workers: int, command:
     log = directory / "logs" / "pytest.log"
     verdict = directory / store.VERDICT_FILE
     reading, writing = os.pipe()
-    environment = os.environ | {
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = surroundings | {
         OWNER_PID: str(os.getpid()),
         PROGRESS_FD: str(writing),
         "LIMPET_COMMAND": command,

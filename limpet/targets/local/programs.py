@@ -15,7 +15,10 @@ from pathlib import Path
 from limpet.errors import PartFailedError
 
 # What a test run or the harness itself sets, and what would change how a backend behaves beside a plain start.
-NOISE = ("PYTEST_", "LIMPET_", "COV_", "COVERAGE_", "TOX_", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG")
+NOISE = (
+    *("PYTEST_", "LIMPET_", "COV_", "COVERAGE_", "TOX_", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONASYNCIODEBUG"),
+    "PYTHONDONTWRITEBYTECODE",  # a replica that compiles itself at every start takes a quarter of a second longer
+)
 
 
 def traefik() -> Path:
