@@ -5,6 +5,7 @@ import traceback
 
 import click
 
+from limpet.cli.contract import contract
 from limpet.cli.doctor import doctor
 from limpet.cli.status import status
 from limpet.cli.stored import recheck, report
@@ -22,7 +23,10 @@ def cli() -> None:
     \b
     limpet verify                 judge the reference backend on this machine
     limpet verify --contract F    judge a backend of yours
+    limpet contract check F       say what can be judged with a contract
     limpet up --replicas 3        keep a stack running to look at
+    limpet status --watch         how it stands: sessions, owners, locks, heartbeats
+    limpet doctor                 what is wrong with it, with the evidence
     limpet recheck runs/latest    judge a stored run again
 
     \b
@@ -34,6 +38,7 @@ cli.add_command(verify)
 cli.add_command(up)
 cli.add_command(status)
 cli.add_command(doctor)
+cli.add_command(contract)
 cli.add_command(recheck)
 cli.add_command(report)
 
