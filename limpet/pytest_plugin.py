@@ -1,8 +1,8 @@
 """Suites under pytest: `@pytest.mark.guarantee("stickiness")` on a test that takes the fixture `stack`.
 
 The test acts and this plugin judges: when the test's body is over, its history is closed and read by the checker of
-its guarantee. `violated` and `unknown` fail the test, `unsupported` and `not claimed` skip it with the reason. The verdict of
-the whole run is written by `limpet.collector`, in the process that the user sees.
+its guarantee. `violated` and `unknown` fail the test, `unsupported` and `not claimed` skip it with the reason. The
+verdict of the whole run is written by `limpet.collector`, in the process that the user sees.
 """
 
 import os

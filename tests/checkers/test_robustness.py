@@ -1,5 +1,7 @@
 """A stored history may lack any line, and may be judged by a contract that offers less: no checker may stumble."""
 
+from collections.abc import Callable
+
 import pytest
 from checkers import test_identity, test_replicas, test_restart_persistence, test_session_record, test_stickiness
 from checkers.script import Script
@@ -9,7 +11,7 @@ from limpet.history import Section
 from limpet.runner import CHECKERS, judge
 from limpet.verdict import Verdict
 
-STORIES = {
+STORIES: dict[str, Callable[[], Script]] = {
     "replicas": test_replicas.story,
     "identity": test_identity.story,
     "session-record": lambda: test_session_record.Life().tell(10),
@@ -20,8 +22,7 @@ STORIES = {
 
 @pytest.mark.parametrize("name", STORIES)
 def test_a_history_that_lacks_any_line_is_never_held(name: str, gadget: Contract) -> None:
-    script: Script = STORIES[name]()
-    lines = script.section().lines
+    lines = STORIES[name]().section().lines
     for gone in range(len(lines)):
         section = Section([*lines[:gone], *lines[gone + 1 :]], "history-x.jsonl")
         assert section.damage
