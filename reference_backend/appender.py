@@ -25,8 +25,9 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 FEEDS_A_TICK = 200
-TICK_S = 0.004
+TICK_S = 0.008
 RETRY_S = 0.1
+ELSEWHERE = "elsewhere"  # the script's word for a predecessor that is not there
 
 
 class Feed:
@@ -91,10 +92,12 @@ class Appender:
     def __init__(self, redis: Redis, settings: Settings, on_appended: Callable[[str], None]) -> None:
         self._redis = redis
         self._length = settings.stream_events
+        self._wait_s = settings.redis_wait_s
         self._on_appended = on_appended
         self._ready: dict[Feed, None] = {}
         self._some = asyncio.Event()
         self.pending_max = settings.pending_events
+        self._stuck = False
         self.appended = 0
         self.dropped = 0
         self.on_refused: Callable[[Feed], None] = lambda _feed: None
@@ -122,9 +125,13 @@ class Appender:
                 feeds = list(islice(self._ready, FEEDS_A_TICK))
                 try:
                     await self._send(feeds)
-                except UNREACHABLE:
+                except (*UNREACHABLE, ResponseError) as error:
+                    if not self._stuck:
+                        log.warning("Events wait for Redis: %s", error or type(error).__name__)
+                    self._stuck = True
                     await asyncio.sleep(RETRY_S)
                     continue
+                self._stuck = False
                 # Feeds that become ready meanwhile share the next round trip.
                 await asyncio.sleep(max(0.0, TICK_S - (time.monotonic() - began)))
 
@@ -138,7 +145,9 @@ class Appender:
                 pipe.execute_command(
                     "EVALSHA", scripts.APPEND.sha, 2, *names, feed.epoch, feed.seq, self._length, *batch
                 )
-            answers = await pipe.execute(raise_on_error=False)
+            # One deadline for all answers; one for each, as the client would have it, costs more than reading them.
+            async with asyncio.timeout(self._wait_s):
+                answers = await pipe.execute(raise_on_error=False)
         if any(isinstance(answer, NoScriptError) for answer in answers):
             await self._redis.script_load(scripts.APPEND.body)
         for feed, count, answer in zip(feeds, batches, answers, strict=True):
@@ -153,9 +162,6 @@ class Appender:
             self._on_appended(feed.session_id)
         elif isinstance(answer, NoScriptError):
             return
-        elif isinstance(answer, ResponseError):
-            log.error("Append to session %s failed: %s", feed.session_id, answer)
-            self._refuse(feed, str(answer))
         elif isinstance(answer, Exception):
             raise answer
         else:

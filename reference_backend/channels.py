@@ -12,12 +12,8 @@ from reference_backend.frames import EXTENSION, Batch, FrameProtocol
 class Channel(Protocol):
     """One open connection to a watcher."""
 
-    def write(self, batch: Batch) -> None:
-        """Send messages, in order, sometime; nothing once the connection is closed."""
-        ...
-
-    def unsent_bytes(self) -> int:
-        """How much waits to be sent."""
+    def write(self, batch: Batch) -> int:
+        """Send messages, in order, sometime; nothing once the connection is closed. Gives how many bytes wait."""
         ...
 
     async def drained(self) -> None:
@@ -39,13 +35,9 @@ class FrameChannel:
     def __init__(self, protocol: FrameProtocol) -> None:
         self._protocol = protocol
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch) -> int:
         """As `Channel.write`."""
-        self._protocol.write_frames(batch.frames)
-
-    def unsent_bytes(self) -> int:
-        """As `Channel.unsent_bytes`."""
-        return self._protocol.unsent_bytes
+        return self._protocol.write_frames(batch.frames)
 
     async def drained(self) -> None:
         """As `Channel.drained`."""
@@ -72,16 +64,13 @@ class MessageChannel:
         self._empty.set()
         self._task = asyncio.create_task(self._run())
 
-    def write(self, batch: Batch) -> None:
+    def write(self, batch: Batch) -> int:
         """As `Channel.write`."""
         if self._close is None and not self._task.done():
             self._queue.extend(batch.messages)
             self._unsent += sum(map(len, batch.messages))
             self._empty.clear()
             self._some.set()
-
-    def unsent_bytes(self) -> int:
-        """As `Channel.unsent_bytes`."""
         return self._unsent
 
     async def drained(self) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from reference_backend.messages import END_PREFIX
+
 EXTENSION = "reference_backend.frames"
 TEXT = 0x81
 SHORT_MAX = 125
@@ -32,20 +34,17 @@ def text_frame(payload: bytes) -> bytes:
 class Batch:
     """Consecutive messages of one stream, framed once for all who read them.
 
-    `first` is the `seq` of the first of them.
+    `first` and `last` are the `seq` of the first and the last of them; `ends` tells if the last ends it.
     """
 
-    __slots__ = ("_frames", "first", "messages")
+    __slots__ = ("_frames", "ends", "first", "last", "messages")
 
     def __init__(self, first: int, messages: Sequence[bytes]) -> None:
         self.first = first
+        self.last = first + len(messages) - 1
         self.messages = messages
+        self.ends = messages[-1].startswith(END_PREFIX)
         self._frames: bytes | None = None
-
-    @property
-    def last(self) -> int:
-        """The `seq` of the last of them."""
-        return self.first + len(self.messages) - 1
 
     @property
     def frames(self) -> bytes:
@@ -79,15 +78,16 @@ class FrameProtocol(WebSocketsSansIOProtocol):
         """Whether something can still be sent."""
         return not (self.close_sent or self.disconnected or self.transport.is_closing())
 
-    @property
-    def unsent_bytes(self) -> int:
-        """What the transport still holds: this is a watcher's queue."""
-        return self.transport.get_write_buffer_size()
+    def write_frames(self, frames: bytes) -> int:
+        """Write frames, unless the connection is closed or closing; gives how many bytes the transport still holds.
 
-    def write_frames(self, frames: bytes) -> None:
-        """Write frames, unless the connection is closed or closing."""
-        if self.open:
-            self.transport.write(frames)
+        That is a watcher's queue. This runs once for each event and watcher: it is as short as it can be.
+        """
+        transport = self.transport
+        if self.close_sent or transport.is_closing():
+            return 0
+        transport.write(frames)
+        return transport.get_write_buffer_size()
 
     async def drained(self) -> None:
         """Wait until the transport takes more without piling it up."""

@@ -60,6 +60,7 @@ class Lifecycle:
         self._membership = membership
         self._stopping = stopping
         self._keep_s = keep_s
+        self.closing = False
 
     async def create(self, wanted: Wanted, idempotency_key: str | None) -> tuple[Stored, bool]:
         """A new session, and True; or the one that was made with the same key before, and False.
@@ -124,6 +125,8 @@ class Lifecycle:
         await self._sections.run(session_id, decide, invented=True)
 
     async def _create(self, wanted: Wanted, idempotency_key: str | None) -> Stored:
+        if self.closing:
+            raise unavailable("draining", "this replica is stopping")
         if not self._membership.lease_good:
             raise unavailable("not_ready", "this replica has no heartbeat at present")
         session_id = str(uuid.uuid4())

@@ -5,6 +5,7 @@ request. A second try is harmless because everything sent here is idempotent (a 
 scripts.py).
 """
 
+import math
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
@@ -43,14 +44,15 @@ class _TlsConnection(_Writes, SSLConnection):
 def connect(settings: Settings, *, connections: int, answer_s: float | None = None, retries: int = 1) -> Redis:
     """A client with at most `connections` connections, which are opened when they are needed.
 
-    `answer_s` is the longest wait for an answer; it must exceed the time that a blocking command is told to block.
+    `answer_s` is the longest wait for an answer; it must exceed the time that a blocking command is told to block. With
+    infinity the caller sees to it.
     """
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
         max_connections=connections,
         timeout=settings.redis_wait_s,
         socket_connect_timeout=settings.redis_wait_s,
-        socket_timeout=answer_s or settings.redis_wait_s,
+        socket_timeout=None if answer_s == math.inf else answer_s or settings.redis_wait_s,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), retries),
         protocol=2,

@@ -66,6 +66,9 @@ class Releases:
             if not self._channels:
                 self._some.clear()
                 await self._some.wait()
+            if not self._pubsub.subscribed:  # Redis is away; the waiter looks by itself
+                await asyncio.sleep(CONFIRM_S)
+                continue
             message = await self._pubsub.get_message(timeout=1.0)
             channel = self._channels.get(message["channel"]) if message else None
             if channel is None or message is None:

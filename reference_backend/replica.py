@@ -1,9 +1,10 @@
 """One replica: all parts put together, from start to stop."""
 
 import asyncio
+import contextlib
 import logging
+import math
 import socket
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 AGAIN_S = 0.1
 LEASE_SCANS = 5
+QUIET_SHARE, LEAVE_SHARE = 0.3, 0.8  # of the grace period: for requests under way, and for everything
 
 
 class Replica:
@@ -52,7 +54,7 @@ class Replica:
         self._stopping = asyncio.Event()
         self._redis = connect(settings, connections=settings.redis_connections)
         self._heart = connect(settings, connections=1)
-        self._feeding = connect(settings, connections=1, retries=0)
+        self._feeding = connect(settings, connections=1, answer_s=math.inf, retries=0)
         self._blocking = connect(settings, connections=1, answer_s=BLOCK_S + settings.redis_wait_s)
         self._listening = connect(settings, connections=1, answer_s=BLOCK_S + settings.redis_wait_s)
 
@@ -116,7 +118,7 @@ class Replica:
         log.info("Serving on %s", self.membership.address)
         await self._stopping.wait()
         try:
-            async with asyncio.timeout(self._settings.grace_period_s * 0.8):
+            async with asyncio.timeout(self._settings.grace_period_s * LEAVE_SHARE):
                 await self._leave()
         except TimeoutError:
             log.warning("Stopping took too long; what is left goes with the leases")
@@ -133,8 +135,10 @@ class Replica:
         self._stopping.set()
 
     async def _leave(self) -> None:
-        self.watch.closing = True
-        await self.app.quiet()
+        self.watch.closing = self.lifecycle.closing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.grace_period_s * QUIET_SHARE):
+                await self.app.quiet()
         given_up = self.upkeep.give_up("owner stopped")
         if given_up:
             await asyncio.wait(given_up)
@@ -203,12 +207,11 @@ class Replica:
 
 async def _for_ever(name: str, part: Callable[[], Awaitable[None]]) -> None:
     """Run a part, and run it again when it breaks: no error ends a replica."""
-    away_since = 0.0
     while True:
         try:
             return await part()
         except UNREACHABLE:
-            away_since = away_since or time.monotonic()
+            pass  # the heartbeat says so, once
         except Exception:
             log.exception("%s broke; it starts again", name)
         await asyncio.sleep(AGAIN_S)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reference_backend import messages
-from reference_backend.appender import Appender, Feed
+from reference_backend.appender import ELSEWHERE, Appender, Feed
 from reference_backend.catalogue import GADGETS
 from reference_backend.session import Session, rfc3339
 from reference_backend.sources import SOURCES
@@ -103,3 +103,5 @@ class Runner:
             del self._running[feed.session_id]
             running.task.cancel()
             log.warning("Stopped gadget %s for session %s: %s", running.session.type, feed.session_id, feed.refused)
+            if feed.refused == ELSEWHERE:
+                self.on_ended(feed.session_id, feed.epoch, "the stream lost what was appended last")

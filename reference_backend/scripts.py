@@ -160,7 +160,17 @@ return {record, redis.call('EXISTS', 'backend:' .. cjson.decode(record).owner ..
 """
 )
 
-# KEYS ws, watchers, session. ARGV instance, TTL ms. A watcher is here, or still here.
+# KEYS session, epoch. -> {record or "", whether its owner has a heartbeat, last epoch or "0", seconds, microseconds}
+LOOK = Script(
+    """
+local record, alive = redis.call('GET', KEYS[1]) or '', 0
+if record ~= '' then alive = redis.call('EXISTS', 'backend:' .. cjson.decode(record).owner .. ':heartbeat') end
+local time = redis.call('TIME')
+return {record, alive, redis.call('GET', KEYS[2]) or '0', time[1], time[2]}
+"""
+)
+
+# KEYS ws, watchers. ARGV instance, TTL ms, 1 if new. A watcher is here, or still here.
 WATCHED = Script(
     """
 local time = redis.call('TIME')

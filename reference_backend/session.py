@@ -92,4 +92,4 @@ def decode(raw: bytes) -> Session:
 
 def rfc3339(unix_s: float) -> str:
     """A time in UTC with microseconds: `2026-03-01T12:00:00.000000Z`."""
-    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -77,12 +77,11 @@ class Store:
 
     async def look(self, session_id: str) -> Look:
         """What a critical section begins with."""
-        stored = await self.read(session_id)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.get(keys.epoch(session_id))
-            pipe.time()
-            last, (seconds, micros) = await pipe.execute()
-        return Look(stored, max(int(last or 0) + 1, seconds * 1_000_000 + micros))
+        raw, alive, last, seconds, micros = await scripts.LOOK.run(
+            self._redis, [keys.session(session_id), keys.epoch(session_id)], []
+        )
+        stored = Stored(raw, decode(raw), bool(alive)) if raw else None
+        return Look(stored, max(int(last) + 1, int(seconds) * 1_000_000 + int(micros)))
 
     async def exists(self, session_id: str) -> bool:
         """Whether there is such a session."""

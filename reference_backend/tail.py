@@ -14,7 +14,6 @@ from redis.asyncio import Redis
 from reference_backend import keys, messages
 from reference_backend.channels import Channel
 from reference_backend.frames import Batch
-from reference_backend.messages import END_PREFIX
 from reference_backend.redis_access import command
 from reference_backend.settings import Settings
 
@@ -104,13 +103,13 @@ class Tail:
         """Send a watcher what it does not have yet; close it if it takes too little."""
         if batch.last <= watcher.seq:
             return
-        part = batch.after(watcher.seq)
-        watcher.channel.write(part)
+        part = batch if watcher.seq < batch.first else batch.after(watcher.seq)
+        unsent = watcher.channel.write(part)
         watcher.seq = batch.last
         self.delivered += len(part.messages)
-        if part.messages[-1].startswith(END_PREFIX):
+        if part.ends:
             watcher.channel.finish(ENDED, "session ended")
-        elif watcher.channel.unsent_bytes() > self._buffer_bytes:
+        elif unsent > self._buffer_bytes:
             self.too_slow += 1
             watcher.live = False
             watcher.channel.finish(TOO_SLOW, "reader too slow")

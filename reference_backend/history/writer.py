@@ -8,6 +8,7 @@ the streams still hold; their expiry is put off.
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SESSIONS_AT_ONCE = 100
 ROWS_AT_ONCE = 2000
+ROWS_AT_ONCE_MIN = 10
+TAIL_ROUNDS = 10
 RECORDS_AT_ONCE = 500
 MARKS_MAX = 50_000
 
@@ -74,9 +77,10 @@ class Writer:
         self._database = database
         self._lease = lease
         self._interval_s = settings.history_interval_s
-        self._keep_s = int(settings.ended_keep_s)
+        self._keep_s = settings.ended_keep_s
         self._dirty: dict[str, None] = {}
         self._marks: OrderedDict[str, tuple[str, int]] = OrderedDict()
+        self._prolong_at = 0.0
         self.written = 0
         self.lagging = False
 
@@ -98,11 +102,14 @@ class Writer:
         try:
             if not self._database.ready:
                 await self._probe()
-            while self._dirty:
-                await self.catch_up(list(self._dirty)[:SESSIONS_AT_ONCE], own=True)
+            dirty = list(self._dirty)
+            for start in range(0, len(dirty), SESSIONS_AT_ONCE):
+                await self.catch_up(dirty[start : start + SESSIONS_AT_ONCE], own=True)
             if await self._lease.take():
                 await self._write_records()
-                await self._write_tail()
+                for _ in range(TAIL_ROUNDS):
+                    if not await self._write_tail():
+                        break
             self.lagging = False
         except ApiError as error:
             if not self.lagging:
@@ -128,7 +135,8 @@ class Writer:
             marks = await self._marks_of(ids)
             waiting = list(marks)
             while waiting:
-                pages = await self._pages([(i, marks[i][1]) for i in waiting])
+                count = max(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE // len(waiting))
+                pages = await self._streams.after_all([(i, marks[i][1]) for i in waiting], count)
                 rows = [
                     (i, marks[i][0], seq, message)
                     for i, page in zip(waiting, pages, strict=True)
@@ -140,7 +148,7 @@ class Writer:
                     if page:
                         marks[i] = marks[i][0], page[-1][0]
                         self._mark(i, marks[i])
-                waiting = [i for i, page in zip(waiting, pages, strict=True) if page]
+                waiting = [i for i, page in zip(waiting, pages, strict=True) if len(page) == count]
         except BaseException:
             if own:
                 self._dirty.update(dict.fromkeys(ids))
@@ -169,10 +177,6 @@ class Writer:
         self._marks.move_to_end(session_id)
         if len(self._marks) > MARKS_MAX:
             self._marks.popitem(last=False)
-
-    async def _pages(self, positions: list[tuple[str, int]]) -> list[list[tuple[int, bytes]]]:
-        each = max(10, ROWS_AT_ONCE // max(1, len(positions)))
-        return await self._streams.after_all(positions, each)
 
     async def _insert(self, rows: list[tuple[str, str, int, bytes]]) -> None:
         heads = [_head.decode(message) for _, _, _, message in rows]
@@ -216,26 +220,31 @@ class Writer:
         entries: Any = await self._redis.xrange(keys.HISTORY_RECORDS, count=RECORDS_AT_ONCE)
         return list(entries)
 
-    async def _write_tail(self) -> None:
+    async def _write_tail(self) -> bool:
+        """Write what no owner writes. True if there may be more to do at once."""
         ids: Any = await self._redis.srandmember(keys.HISTORY_TAIL, SESSIONS_AT_ONCE)
         if not ids:
-            return
+            return False
         names = [i.decode() for i in ids]
         written = await self.catch_up(names)
         for i in names:
             await scripts.TAIL_DONE.run(self._redis, [keys.HISTORY_TAIL, keys.events(i)], [i, written.get(i, 0)])
+        return len(names) == SESSIONS_AT_ONCE
 
     async def _hand_over(self) -> None:
         """The database is away from here: let others write, and keep streams from expiring meanwhile."""
         try:
             if self._dirty:
                 await self._redis.sadd(keys.HISTORY_TAIL, *self._dirty)
+            if time.monotonic() < self._prolong_at:
+                return
+            self._prolong_at = time.monotonic() + self._keep_s / 4
             waiting: Any = await self._redis.smembers(keys.HISTORY_TAIL)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for member in waiting:
                     i = member.decode()
                     for key in (keys.events(i), keys.stream(i), keys.epoch(i)):
-                        pipe.execute_command("PEXPIRE", key, self._keep_s * 1000, "GT")
+                        pipe.pexpire(key, int(self._keep_s * 1000), gt=True)
                 await pipe.execute()
         except UNREACHABLE:
             return
