@@ -6,7 +6,6 @@ the history happened later.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Literal, cast
 
@@ -29,7 +28,7 @@ def check(section: Section, contract: Contract) -> Judgement:
     operations = section.ops(*OPS)
     accesses = _accesses(operations, contract)
     who = Answerers(section)
-    overlapping = sum(map(_overlapping, _by_session(operations).values()))
+    overlapping = len(set().union(*map(_overlapping, accesses.values())))
     parts = (
         _linearizable(section, operations, accesses),
         _overlap(section, overlapping),
@@ -41,27 +40,15 @@ def check(section: Section, contract: Contract) -> Judgement:
     return Judgement(section.guarantee, parts, evidence=evidence, budget="an order for every session")
 
 
-def _by_session(operations: Iterable[Op]) -> Mapping[str, list[Op]]:
-    found: dict[str, list[Op]] = defaultdict(list)
-    for op in operations:
-        session = op.call.session or (op.done.session if op.done else "")
-        if session:
-            found[session].append(op)
-    return found
-
-
-def _overlapping(ops: list[Op]) -> int:
-    """How many of the operations on one session overlap another."""
-    ordered = sorted(ops, key=lambda op: op.call_no)
-    together: set[int] = set()
-    reach, furthest = 0, -1
-    for index, op in enumerate(ordered):
-        if op.call_no < reach:
-            together |= {index, furthest}
-        end = op.done_no or UNKNOWN_END
-        if end > reach:
-            reach, furthest = end, index
-    return len(together)
+def _overlapping(accesses: Iterable[Access]) -> set[int]:
+    """The lines of accesses to one session that overlap another, where one of the two changes it."""
+    changes = [a for a in accesses if a.kind in ("write", "delete")]
+    return {
+        access.line
+        for access in accesses
+        for change in changes
+        if access.line != change.line and access.start < change.end and change.start < access.end
+    }
 
 
 def _content(record: object, contract: Contract) -> str:
@@ -146,7 +133,7 @@ def _lines(illegal: Illegal) -> tuple[int, ...]:
 
 
 def _overlap(section: Section, overlapping: int) -> Part:
-    part = PartBuilder(section, "overlapping", "operations that overlap another on the same session", OVERLAPPING)
+    part = PartBuilder(section, "overlapping", "operations that overlap a change of the same session", OVERLAPPING)
     part.had = overlapping
     return part.done()
 

@@ -24,8 +24,10 @@ def check(section: Section, contract: Contract) -> Judgement:
     """Judge `stickiness` from the answers to clients with their cookies."""
     who = Answerers(section)
     clients: dict[int, list[Op]] = defaultdict(list)
+    undisturbed = next((no for no, _ in section.of("fault")), len(section.lines) + 1)
     for op in section.ops(*STICKY_OPS):
-        clients[op.call.process].append(op)
+        if op.call_no < undisturbed:  # afterwards the clients of the replica that left have to move
+            clients[op.call.process].append(op)
     parts = (
         _http(section, contract, who, clients),
         _socket(section, contract, who, clients),
