@@ -12,6 +12,7 @@ from typing import Any
 from reference_backend import keys
 from reference_backend.affinity import Affinity
 from reference_backend.api.history import HistoryCalls
+from reference_backend.api.page import Page
 from reference_backend.api.sessions import SessionCalls
 from reference_backend.api.system import SystemCalls
 from reference_backend.app import App
@@ -92,6 +93,7 @@ class Replica:
             SessionCalls(self.store, self.lifecycle, self.stopper, settings),
             HistoryCalls(reader, self.store),
             system,
+            Page(),
         )
         self.app = App([route for call in calls for route in call.routes()], self.watch)
         self.server = Server(self.app, self.instance, settings)

@@ -19,6 +19,8 @@ from reference_backend.locks import Locks
 from reference_backend.releases import Releases
 from reference_backend.settings import Settings
 
+LONE_DB = 1
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def valkey_port(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
@@ -48,7 +50,7 @@ async def redis(valkey_port: int) -> AsyncIterator[Redis]:
         return False
 
     await eventually(answers, within_s=WITHIN_S, what="Valkey answers")
-    await client.flushall()
+    await client.flushdb()
     yield client
     await client.aclose()
 
@@ -95,11 +97,10 @@ async def own_service(tmp_path: Path) -> AsyncIterator[Service]:
         yield service
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def lone_url(redis: Redis, valkey_port: int) -> AsyncIterator[str]:
-    """A replica with a Redis and no database."""
-    await redis.flushall()
-    surroundings = programs.surroundings({"REDIS_URL": f"redis://127.0.0.1:{valkey_port}/0", "PORT": "0"})
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def lone_url(valkey_port: int) -> AsyncIterator[str]:
+    """A replica with a Redis database of its own and no PostgreSQL; when it is stopped nothing of it is left."""
+    surroundings = programs.surroundings({"REDIS_URL": f"redis://127.0.0.1:{valkey_port}/{LONE_DB}", "PORT": "0"})
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "reference_backend", env=surroundings, stdout=asyncio.subprocess.PIPE
     )
@@ -118,6 +119,9 @@ async def lone_url(redis: Redis, valkey_port: int) -> AsyncIterator[str]:
     process.terminate()
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
+    async with Redis(port=valkey_port, db=LONE_DB) as client:
+        assert [key async for key in client.scan_iter("*backend:*")] == []
+        assert not await client.exists("instances")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
