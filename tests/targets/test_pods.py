@@ -29,16 +29,10 @@ async def test_a_killed_pod_is_restarted_in_place(bench: Bench) -> None:
         assert after.started_ns > before.started_ns
         assert after.instance not in ("", before.instance)
         assert (await target.log(before.name)).count("instance ID") == 2
-    assert _events(bench, "backend-1") == [
-        "started",
-        "ready",
-        "listed",
-        "exited",
-        "unlisted",
-        "restarted",
-        "ready",
-        "listed",
-    ]
+    events = _events(bench, "backend-1")
+    assert events[:3] == ["started", "ready", "listed"]
+    assert set(events[3:-3]) - {"not ready"} == {"exited", "unlisted"}  # a probe may find it before its end is told
+    assert events[-3:] == ["restarted", "ready", "listed"]
 
 
 async def test_a_deleted_pod_is_replaced_under_a_new_name_and_port(bench: Bench) -> None:

@@ -19,9 +19,9 @@ from typing import Any, Self
 
 from redis.asyncio import Redis
 
-from limpet.clock import NS_PER_S, eventually, now_ns
+from limpet.clock import NS_PER_S, now_ns
 from limpet.contract import Contract
-from limpet.errors import DeadlineError, LimpetError, PartFailedError, UnsupportedError
+from limpet.errors import LimpetError, UnsupportedError
 from limpet.history import History
 from limpet.links.link import HOST
 from limpet.owner import owner_pid as owner_in_environment
@@ -33,8 +33,6 @@ from limpet.targets.local.podmaking import Maker
 from limpet.targets.local.ports import Ports
 from limpet.targets.local.processes import Processes
 
-REACH_S = 10.0
-NOT_SERVED = (0, 502, 503, 504)  # what an ingress answers in place of a backend
 SIGNALS: Mapping[type[Action], signal.Signals] = {
     Kill: signal.SIGKILL,
     Pause: signal.SIGSTOP,
@@ -143,7 +141,7 @@ class LocalTarget:
         await parts.endpoints.settled()
         self._reached("routes live")
         for address in sorted(parts.endpoints.listed):
-            await self._await_reached(parts, address)
+            await parts.ingress.await_answer(address)
         self._reached("every replica answers through the ingress")
 
     async def close(self) -> None:
@@ -227,23 +225,6 @@ class LocalTarget:
     async def _await_ready(self, pod: LocalPod) -> None:
         await pod.until_ready()
         self._reached(f"{pod.spec.name} ready")
-
-    async def _await_reached(self, parts: Parts, address: str) -> None:
-        http = self.contract.http
-        path = (http.probe or http.list).path
-
-        async def reached() -> bool:
-            answer = await parts.ingress.reaches(address, path)
-            return answer.success if http.probe else answer.status not in NOT_SERVED
-
-        try:
-            await eventually(reached, within_s=REACH_S, what="answer")
-        except DeadlineError:
-            raise PartFailedError(
-                "ingress",
-                f"{address} is ready but does not answer through {self.base_url}{path}",
-                str(parts.ingress.log),
-            ) from None
 
     async def _make_pod(self) -> LocalPod:
         parts = self._running()

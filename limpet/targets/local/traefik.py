@@ -9,13 +9,17 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from limpet.clock import eventually
 from limpet.contract import Contract
+from limpet.errors import DeadlineError, PartFailedError
 from limpet.links.link import HOST
 from limpet.targets.local import http, programs
 from limpet.targets.local.part import Part
 from limpet.targets.local.processes import Command, Processes
 
 THROTTLE = "20ms"  # between two changes; the first one is carried out at once
+ANSWER_S = 10.0  # for a pod that is ready to answer through it
+NOT_SERVED = (0, 502, 503, 504)  # what it answers in place of a backend
 DRAIN = "1s"  # how long a Traefik that is asked to stop lets requests end
 
 
@@ -31,6 +35,7 @@ class Traefik(Part):
         self.api_port = api_port
         self._cookie = contract.ingress.cookie if contract.ingress else ""
         self._program = programs.traefik()
+        self._http = contract.http
         self._version = 0
         self._folder = processes.folder / "ingress"
         self._routes = self._folder / "routes" / "routes.yml"
@@ -82,10 +87,24 @@ class Traefik(Part):
         answer = await http.get(HOST, self.api_port, "/api/http/routers/backend@file", within_s=1.0)
         return answer.status == http.OK and json.loads(answer.body)["priority"] == self._version
 
-    async def reaches(self, address: str, path: str) -> http.Answer:
-        """Ask one server through the ingress, by a cookie that names it."""
+    async def await_answer(self, address: str) -> None:
+        """Wait until this server answers through the ingress, asked with a cookie that names it.
+
+        Raises:
+            PartFailedError: it does not within ANSWER_S seconds.
+        """
+        path = (self._http.probe or self._http.list).path
         cookie = {"Cookie": f"{self._cookie}={cookie_value(address)}"} if self._cookie else {}
-        return await http.get(HOST, self.port, path, within_s=5.0, headers=cookie)
+
+        async def answered() -> bool:
+            answer = await http.get(HOST, self.port, path, within_s=5.0, headers=cookie)
+            return answer.success if self._http.probe else answer.status not in NOT_SERVED
+
+        try:
+            await eventually(answered, within_s=ANSWER_S, what="answer")
+        except DeadlineError:
+            reason = f"{address} is ready, but does not answer through http://{HOST}:{self.port}{path}"
+            raise PartFailedError(self.name, reason, str(self.log)) from None
 
 
 def server_url(address: str) -> str:
