@@ -20,7 +20,7 @@ def _look(seen: Seen) -> Iterator[Cause]:
             owned, beat = redis.owned.format(instance=instance), redis.heartbeat.format(instance=instance)
             yield Cause(
                 EXAMINATION.name,
-                frozenset({instance}),
+                ids | {instance},  # the set may be gone at the second look, when nobody owns them
                 f"{len(ids)} sessions are owned by {instance}, which is dead",
                 (f"{owned} has {named(ids)}", f"there is no key {beat}"),
                 "have live replicas look for owners without a heartbeat and take over or delete their sessions",
@@ -36,9 +36,17 @@ def _look(seen: Seen) -> Iterator[Cause]:
             EXAMINATION.name,
             lost,
             f"{len(lost)} sessions are owned by nobody",
-            (f"{redis.active} has {named(lost)}", f"no set {pattern} has them"),
+            (f"{redis.active} has {named(lost)}", f"no set {pattern} has them", *_silent(seen)),
             "their owner's set went with it: have live replicas take over what is listed and owned by none",
         )
+
+
+def _silent(seen: Seen) -> Iterator[str]:
+    """Replicas that may have been their owners."""
+    for replica in seen.status.replicas:
+        health = replica.health
+        if health.asked and not health.good:
+            yield f"{replica.name} ({replica.instance or '?'}): {health.asked}: {health.status or health.text}"
 
 
 EXAMINATION = Examination("dead owner", "a session is listed, and nothing comes from it", _look, passing=True)

@@ -67,7 +67,8 @@ class Keys:
         websockets: session -> instance.
         records: session -> milliseconds its record has to live; -1 is for ever.
         fences, streams: sessions that have such a key.
-        ending: sessions of which another key than the record and the lock has a time to live: they ended.
+        ending: sessions whose events, or one of the further keys, have a time to live: they ended. A fence may have
+            one all the time.
         unknown: keys that follow no pattern, and their types; a part of them when there are many.
         other_types: keys of the contract that are of another type than it says, and which.
         counted: how many keys were looked at.
@@ -159,9 +160,7 @@ async def _keys(redis: Redis, patterns: Patterns) -> Keys:
     heartbeats = await reader.each("GET", found["heartbeat"]), await reader.each("PTTL", found["heartbeat"])
     locks = await reader.each("GET", found["lock"]), await reader.each("PTTL", found["lock"])
     records = await reader.each("PTTL", found["session"])
-    others = {key: id_ for kind in ("fence", "events") for id_, key in found[kind].items()} | {
-        key: id_ for id_, key in also
-    }
+    others = {key: id_ for id_, key in found["events"].items()} | {key: id_ for id_, key in also}
     lives = await reader.each("PTTL", {key: key for key in others})
     return Keys(
         active=frozenset(active or ()) if active_key and active_key not in reader.refused else None,

@@ -11,6 +11,7 @@ from limpet.contract import Contract, Endpoint
 from limpet.status.at_ingress import Service, said
 from limpet.targets.base import Pod
 
+WITHIN_S = 2.0
 TEXT_MAX = 200
 
 
@@ -98,7 +99,7 @@ async def _probe(http: httpx.AsyncClient, contract: Contract, address: str, call
         return Probe(), ""
     asked = f"{call.method} {call.path}"
     try:
-        reply = await http.request(call.method, f"http://{address}{call.path}")
+        reply = await http.request(call.method, f"http://{address}{call.path}", timeout=WITHIN_S)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Probe(asked, 0, said(error)), ""
     header = contract.http.instance_header

@@ -110,7 +110,7 @@ async def test_session_of_an_owner_without_heartbeat_is_named(redis: Redis, plac
     await beat(redis, A)
     await start(redis, owner=B)
     cause = only(await walk(place), "dead owner")
-    assert cause.about == {B}
+    assert cause.about == {B, SESSION}
     assert f"there is no key backend:{B}:heartbeat" in cause.evidence
 
 

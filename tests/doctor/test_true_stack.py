@@ -5,7 +5,9 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 from doctor.reports import only
 
@@ -16,7 +18,7 @@ from limpet.history import History
 from limpet.status.figures import figures
 from limpet.status.look import look
 from limpet.status.place import Place
-from limpet.targets.base import Link
+from limpet.targets.base import Link, Pause
 from limpet.targets.local.target import LocalTarget
 
 
@@ -129,3 +131,26 @@ async def test_replica_whose_link_to_redis_is_cut_is_named(target: LocalTarget) 
         return all(pod.phase == "ready" for pod in await target.pods())
 
     await eventually(ready, within_s=20, what=f"{victim.name} and {other.name} ready")
+
+
+async def test_sessions_of_a_frozen_replica_have_a_dead_owner(gadget: Contract, tmp_path: Path) -> None:
+    """The only replica is frozen: its heartbeat and its set go, its session stays listed, and nobody takes it over."""
+    history = History(tmp_path / "history.jsonl", "replicas")
+    quick = gadget.with_timing(heartbeat_interval_s=0.5, heartbeat_ttl_s=2, self_fence_s=1.5)
+    async with LocalTarget(quick, history, tmp_path / "logs", replicas=1) as target:
+        (pod,) = await target.pods()
+        async with httpx.AsyncClient(base_url=target.base_url, trust_env=False) as http:
+            call = quick.http.create
+            (await http.request(call.method, call.path, json=dict(quick.http.body))).raise_for_status()
+        await target.act(Pause(pod.name))
+
+        async def gone() -> bool:
+            async with target.redis() as redis:
+                return not await redis.exists(f"backend:{pod.instance}:heartbeat")
+
+        await eventually(gone, within_s=20, what="heartbeat gone")
+        report = await walk(await where(target))
+    history.close()
+    causes = {cause.name: cause for cause in report.causes}
+    assert set(causes) == {"dead owner", "ingress down"}
+    assert any(pod.instance in line for line in causes["dead owner"].evidence)
