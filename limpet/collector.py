@@ -104,9 +104,14 @@ class Collector:
             judgements=tuple(self._rows.get(name) or self._absent(name) for name in names),
             required=self._required,
             command=self._command,
-            error="; ".join(self._errors),
+            error=self._error(),
             interrupted=self._interrupted,
         )
+
+    def _error(self) -> str:
+        """The first failure, and how many more there were: stacks that cannot start fail alike."""
+        more = len(self._errors) - 1
+        return "".join(self._errors[:1]) + (f" (and {more} more; see logs/pytest.log)" if more > 0 else "")
 
     def _absent(self, guarantee: str) -> Judgement:
         """The row of a guarantee that no suite judged."""

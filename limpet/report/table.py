@@ -36,7 +36,7 @@ def show(run: Run, directory: Path, out: Console) -> None:
     """Print the run; the last line is the run directory, the one before it the verdict in one line."""
     if run.judgements:
         out.print(_table(run))
-    said = [remark for judgement in run.judgements for remark in remarks(judgement)] + _not_claimed(run)
+    said = [remark for judgement in run.judgements if judgement.parts for remark in remarks(judgement)] + _unjudged(run)
     if said:
         out.print(Group(Text(), *map(_remark, said)))
     for judgement in run.judgements:
@@ -80,11 +80,14 @@ def _table(run: Run) -> Table:
     return table
 
 
-def _not_claimed(run: Run) -> list[Remark]:
-    """One remark for each reason; usually most of the rows share one."""
-    rows = [judgement for judgement in run.judgements if judgement.verdict is Verdict.NOT_CLAIMED and judgement.reason]
-    names = {row.reason: ", ".join(other.guarantee for other in rows if other.reason == row.reason) for row in rows}
-    return [Remark(about, Verdict.NOT_CLAIMED, reason) for reason, about in names.items()]
+def _unjudged(run: Run) -> list[Remark]:
+    """One remark for each reason why guarantees were not judged; usually most of the rows share one."""
+    about: dict[tuple[Verdict, str], list[str]] = {}
+    for row in run.judgements:
+        for remark in () if row.parts else remarks(row) or [Remark(row.guarantee, row.verdict, row.reason)]:
+            if remark.reason:
+                about.setdefault((row.verdict, remark.reason), []).append(row.guarantee)
+    return [Remark(", ".join(names), verdict, reason) for (verdict, reason), names in about.items()]
 
 
 def _remark(remark: Remark) -> Table:
