@@ -86,3 +86,13 @@ def test_examples_are_accepted_in_place_of_what_is_left_out() -> None:
 )
 def test_values_are_written_as_toml_has_them(value: object, text: str) -> None:
     assert toml(value) == text
+
+
+def test_the_documentation_says_the_same_of_every_key() -> None:
+    page = Path(__file__).parents[2] / "docs" / "contract.md"
+    sections = {text.partition("]")[0]: text for text in page.read_text(encoding="utf-8").split("\n## [")[1:]}
+    for key, entry in KEYS.items():
+        table, _, name = key.partition(".")
+        if name:
+            row = f"| `{name}` | {entry.what} | {entry.without or 'required'} | `{entry.example}` |"
+            assert row in sections[table]
