@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 from redis.asyncio import Redis
-from targets.bench import Bench
+from targets.bench import Bench, environment_of
 
 from limpet.clock import eventually
 from limpet.errors import UnsupportedError
@@ -20,12 +20,12 @@ async def test_restarted_parts_keep_their_data_and_ports(bench: Bench, *, hard: 
         addresses = target.addresses()
         async with target.redis() as redis:
             await redis.set("kept", "yes")
-        await _sql(target, "create table kept as select 17 as n")
+        await _sql(target.addresses()["postgres"], "create table kept as select 17 as n")
         for part in ("redis", "postgres", "ingress"):
             await target.act(Restart(part, hard=hard))
         async with target.redis() as redis:
             assert await redis.get("kept") == "yes"
-        assert await _sql(target, "select n from kept") == 17
+        assert await _sql(target.addresses()["postgres"], "select n from kept") == 17
         assert target.addresses() == addresses
         await all_ready(target)
         assert await _through_ingress(target) == 200
@@ -41,6 +41,16 @@ async def test_redis_tells_the_pods_apart_by_their_source_addresses(bench: Bench
     told = {(line.data["name"], line.data["source"]) for line in bench.lines() if line.type == "pod"}
     assert seen == told | {("limpet", "127.0.0.1")}
     assert len({source for _, source in told}) == 2
+
+
+async def test_a_pod_reaches_the_database_through_its_link_from_its_own_address(bench: Bench) -> None:
+    target = bench.target(bench.contract(postgres=True), replicas=1)
+    async with target:
+        (pod,) = await target.pods()
+        given = dict(variable.partition(b"=")[::2] for variable in environment_of(pod.pid))
+        url = given[b"DATABASE_URL"].decode()
+        assert url != target.addresses()["postgres"]
+        assert await _sql(url, "select host(inet_client_addr())") == "127.64.0.1"
 
 
 async def test_a_cut_link_takes_only_its_own_pod_from_redis(bench: Bench) -> None:
@@ -80,8 +90,8 @@ async def test_two_stacks_run_side_by_side(bench: Bench) -> None:
         assert [await _through_ingress(target) for target in (first, second)] == [200, 200]
 
 
-async def _sql(target: LocalTarget, statement: str) -> object:
-    connection = await asyncpg.connect(target.addresses()["postgres"], ssl=False)
+async def _sql(url: str, statement: str) -> object:
+    connection = await asyncpg.connect(url, ssl=False)
     try:
         return await connection.fetchval(statement)
     finally:
