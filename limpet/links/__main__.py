@@ -10,11 +10,14 @@ import json
 import socket
 import sys
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from limpet.links.link import Link, Route
+from limpet.links.log import Log
+from limpet.links.switches import decode
 
 READ_BYTES_MAX = 1 << 16
 LISTENERS_MAX = 64  # that come with one read
@@ -29,6 +32,7 @@ class Relay:
         self._listeners: deque[socket.socket] = deque()
         self._orders: asyncio.Queue[bytes] = asyncio.Queue()
         self._partial = b""
+        self._log: Log | None = None
 
     async def serve(self) -> None:
         """Take orders until the harness closes the connection."""
@@ -39,7 +43,7 @@ class Relay:
             error = ""
             try:
                 await self._obey(order)
-            except (OSError, KeyError) as failure:
+            except (OSError, KeyError, ValueError, TypeError) as failure:
                 error = f"{type(failure).__name__}: {failure}"
             await loop.sock_sendall(self._control, json.dumps({"id": order["id"], "error": error}).encode() + b"\n")
 
@@ -47,12 +51,22 @@ class Relay:
         if order["do"] == "open":
             route = Route(**order["route"])
             link = self._links[route.pod, route.dependency] = Link(route)
+            link.trace(self._log)
             await link.open(self._listeners.popleft())
         elif order["do"] == "set":
-            self._links[order["pod"], order["dependency"]].set(order["switch"])
+            self._links[order["pod"], order["dependency"]].set(decode(order["switch"]))
+        elif order["do"] == "trace":
+            self._trace(order["path"])
         else:
             for key in [key for key in self._links if key[0] == order["pod"]]:
                 self._links.pop(key).close()
+
+    def _trace(self, path: str | None) -> None:
+        before, self._log = self._log, Log(Path(path)) if path else None
+        for link in self._links.values():
+            link.trace(self._log)
+        if before:
+            before.close()
 
     def _receive(self) -> None:
         data, handles, _, _ = socket.recv_fds(self._control, READ_BYTES_MAX, LISTENERS_MAX)

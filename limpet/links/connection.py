@@ -8,80 +8,81 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import cast
+
+from limpet.links.conversation import Conversation
+from limpet.links.lane import Lane
 
 LINGER_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger: closing resets
 
 
 class Side(asyncio.Protocol):
-    """One end of the connection: towards the pod, or towards the dependency."""
+    """One end of the connection: towards the pod, or towards the dependency. `lane` begins here, `other` ends here."""
 
-    def __init__(self, connection: "Connection") -> None:
+    def __init__(self, connection: "Connection", lane: Lane, other: Lane) -> None:
         self.connection = connection
         self.transport: asyncio.Transport | None = None
-        self.other: Side | None = None
-        self.full = False
-        self.ended = False
-        self.kept: list[bytes] = []  # read although reading was stopped: uvloop reads once after connection_made
+        self._lane = lane
+        self._other = other
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Join the connection."""
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = self._lane.reader = self._other.writer = cast("asyncio.Transport", transport)
         self.connection.joined(self)
 
     def data_received(self, data: bytes) -> None:
         """Hand on."""
-        self.kept.append(data)
-        if not self.connection.stalled:
-            self.hand_on()
+        self._lane.take(data)
 
     def eof_received(self) -> bool:
         """Hand on the end of this direction, and keep the other one open."""
-        self.ended = True
-        if not self.connection.stalled:
-            self.hand_on()
-        return not (self.other and self.other.ended)
-
-    def hand_on(self) -> None:
-        """Give the other side what was read, and the end after it, if it is there to take it."""
-        writer = self.other.transport if self.other else None
-        if writer is None or writer.is_closing():
-            return
-        if self.kept:
-            writer.write(b"".join(self.kept) if len(self.kept) > 1 else self.kept[0])
-            self.kept.clear()
-        if self.ended:
-            writer.write_eof()
+        self._lane.end(reset=False)
+        return not self._other.ended
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the connection: orderly if both directions had ended, else as a reset."""
-        self.connection.end(reset=exc is not None or not self.ended)
+        """End the connection behind what is still on its way: orderly if both directions had ended, else as a reset."""
+        if exc is None and self._lane.ended and self._other.ended:
+            self.connection.end(reset=False)
+        else:
+            self._lane.end(reset=True)
 
     def pause_writing(self) -> None:
         """Stop reading from the other side."""
-        self.full = True
-        self.connection.flow()
+        self._other.full = True
+        self._other.move()
 
     def resume_writing(self) -> None:
         """Read on from the other side."""
-        self.full = False
-        self.connection.flow()
+        self._other.full = False
+        self._other.move()
 
 
 class Connection:
     """Both sides, and what is done to them.
 
     Attributes:
+        there: what goes from the pod to the dependency.
+        back: what comes back.
         near: the side towards the pod.
         far: the side towards the dependency; it has no transport until it was reached.
-        stalled: nothing is read from either side; what comes stays in the system's buffers.
+        conversation: what understands the bytes, where Redis is spoken.
     """
 
-    def __init__(self, arrived: Callable[["Connection"], None], left: Callable[["Connection"], None]) -> None:
-        self.near = Side(self)
-        self.far = Side(self)
-        self.near.other, self.far.other = self.far, self.near
-        self.stalled = False
+    def __init__(
+        self,
+        arrived: Callable[["Connection"], None],
+        left: Callable[["Connection"], None],
+        conversation: Conversation | None = None,
+    ) -> None:
+        self.there = Lane(self._reset)
+        self.back = Lane(self._reset)
+        self.near = Side(self, self.there, self.back)
+        self.far = Side(self, self.back, self.there)
+        self.conversation = conversation
+        if conversation:
+            self.there.tap = conversation.command
+            self.back.tap = self._reply
         self.over = False
         self._arrived = arrived
         self._left = left
@@ -95,6 +96,9 @@ class Connection:
         asyncio.get_running_loop().call_soon(self.flow)  # later, since uvloop begins to read after this
         if side is self.near:
             self._arrived(self)
+        elif self.conversation and side.transport:
+            host, port = side.transport.get_extra_info("sockname")[:2]
+            self.conversation.address = f"{host}:{port}"
 
     def reach(self, host: str, port: int, source: str) -> None:
         """Connect the far side, from the address `source`, if that was not begun yet; a refusal resets the near one."""
@@ -102,22 +106,15 @@ class Connection:
             self._reaching = asyncio.ensure_future(self._reach(host, port, source))
 
     def stall(self, *, stalled: bool) -> None:
-        """Stop reading, or read on."""
-        self.stalled = stalled
+        """Stop both directions, or let them go on."""
+        self.there.stalled = self.back.stalled = stalled
         self.flow()
 
     def flow(self) -> None:
-        """Let each side read if the other one can take what comes."""
-        for side in (self.near, self.far):
-            reader, writer = side.transport, side.other
-            if reader is None or reader.is_closing():
-                continue
-            if self.stalled or writer is None or writer.transport is None or writer.full:
-                reader.pause_reading()
-                continue
-            side.hand_on()
-            if not side.ended:
-                reader.resume_reading()
+        """Let pass what may."""
+        for lane in (self.there, self.back):
+            if not self.over:
+                lane.move()
 
     def end(self, *, reset: bool) -> None:
         """End both sides."""
@@ -126,12 +123,26 @@ class Connection:
         self.over = True
         if self._reaching:
             self._reaching.cancel()
-        for side in (self.near, self.far):
+        for lane, side in ((self.there, self.near), (self.back, self.far)):
+            lane.close()
             if reset:
                 abort(side.transport)
             elif side.transport:
                 side.transport.close()
+        if self.conversation:
+            self.conversation.end()
         self._left(self)
+
+    def _reset(self) -> None:
+        self.end(reset=True)
+
+    def _reply(self, data: bytes) -> int:
+        """Listen to replies; one that must not pass ends the connection, when what came before it is written."""
+        assert self.conversation is not None  # or this was not called
+        passed = self.conversation.reply(data)
+        if passed < len(data):
+            asyncio.get_running_loop().call_soon(partial(self.end, reset=True))
+        return passed
 
     async def _reach(self, host: str, port: int, source: str) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from limpet.errors import LimpetError
 from limpet.links.link import Route
-from limpet.links.switches import Switch
+from limpet.links.switches import Switch, encode
 
 ANSWER_S = 10.0
 READ_BYTES_MAX = 1 << 16
@@ -50,7 +50,14 @@ class Links:
 
     async def set(self, pod: str, dependency: str, switch: Switch) -> None:
         """Set a link; it is in force when this returns. Raises LimpetError as `open`."""
-        await self._order([], do="set", pod=pod, dependency=dependency, switch=switch)
+        await self._order([], do="set", pod=pod, dependency=dependency, switch=encode(switch))
+
+    async def trace(self, path: Path | None) -> None:
+        """Write what passes all Redis links into this file (log.py) from now on; None: stop, and complete the file.
+
+        Raises LimpetError as `open`.
+        """
+        await self._order([], do="trace", path=str(path) if path else None)
 
     async def close_pod(self, pod: str) -> None:
         """Close all links of a pod that is gone. Raises LimpetError as `open`."""

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from redis.asyncio import Redis
@@ -107,7 +108,17 @@ class Link:
     switch: Switch
 
 
-Action = Delete | Kill | Pause | Resume | Scale | RollOut | Restart | Link
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Write each command that passes the links to Redis, with its reply, into a local file (limpet.links.log).
+
+    `log` None: stop; the file is complete when that returns.
+    """
+
+    log: Path | None
+
+
+Action = Delete | Kill | Pause | Resume | Scale | RollOut | Restart | Link | Trace
 
 
 class Target(Protocol):
