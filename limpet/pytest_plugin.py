@@ -45,8 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the options; in the process that the user sees, collect the verdict."""
     config.addinivalue_line(
         "markers",
-        "guarantee(name, needs=(), cost=1): judged by the checker of that guarantee; what the target must be able to "
-        "do; how long it takes against the others",
+        "guarantee(name, needs=(), cost=1, alone=False): judged by the checker of that guarantee; what the target must "
+        "be able to do; how long it takes against the others; whether no other suite may run meanwhile",
     )
     end_with_owner()
     given: dict[str, Any] = getattr(config, "workerinput", {})
@@ -98,11 +98,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if (mark := marked(item)) and mark.args[0] not in asked]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
-    items.sort(key=lambda item: -_cost(marked(item)))
+    items.sort(key=lambda item: _order(marked(item)))
 
 
-def _cost(mark: pytest.Mark | None) -> float:
-    return float(mark.kwargs.get("cost", 1)) if mark else 0.0
+def _order(mark: pytest.Mark | None) -> tuple[bool, float]:
+    """What runs alone comes last, or the others would wait for it."""
+    return (bool(mark.kwargs.get("alone")), -float(mark.kwargs.get("cost", 1))) if mark else (False, 0.0)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -115,7 +116,8 @@ async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
     guarantee = mark.args[0]
     if guarantee not in settings.contract.claims.guarantees:
         _set_to(request.node, guarantee, Verdict.NOT_CLAIMED, f"{settings.contract.path.name} does not claim it")
-    async with runner.stack(settings, guarantee) as running:
+    alone = mark.kwargs.get("alone", False)
+    async with runner.turn(settings, alone=alone), runner.stack(settings, guarantee) as running:
         can = running.target.capabilities()
         for need in mark.kwargs.get("needs", ()):
             if can.get(need, "this target cannot") != "":

@@ -3,6 +3,8 @@
 A stack is fresh for each guarantee (it starts in about a second), so that what one suite breaks no other suite sees.
 """
 
+import asyncio
+import fcntl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -46,6 +48,7 @@ CHECKERS: Mapping[str, Checker] = {
     "history": history.check,
 }
 CONTRACT_COPY = "contract.toml"
+TURNS = ".turns"  # a file that the workers of a run lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,15 @@ def new_directory(what: str, parent: Path = Path("runs")) -> Path:
         for path in (parent / f"{moment}-{what}{more}" for more in ("", *(f"-{n}" for n in range(2, 1000))))
         if not path.exists()
     )
+
+
+@asynccontextmanager
+async def turn(settings: Settings, *, alone: bool) -> AsyncIterator[None]:
+    """This worker's turn: together with others, or `alone`, when what is measured needs a quiet machine."""
+    settings.directory.mkdir(parents=True, exist_ok=True)
+    with (settings.directory / TURNS).open("w") as file:
+        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from limpet.workloads import heartbeat
 from limpet.workloads.stack import Stack
 
 
-@pytest.mark.guarantee("heartbeat", needs=("redis", "kill", "pause"), cost=0)
+@pytest.mark.guarantee("heartbeat", needs=("redis", "kill", "pause"), alone=True)
 async def test_heartbeat(stack: Stack) -> None:
     """Six beats of every replica, then a killed one and one whose loop stands still."""
     await heartbeat.listen(stack)

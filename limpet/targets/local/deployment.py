@@ -23,6 +23,7 @@ class Deployment:
         make: Callable[[], Awaitable[LocalPod]],
         unmake: Callable[[LocalPod], Awaitable[None]],
         settled: Callable[[], Awaitable[None]],
+        unlisted: Callable[[], Awaitable[None]],
         pre_stop_s: float,
         grace_s: float,
     ) -> None:
@@ -33,6 +34,7 @@ class Deployment:
             make: starts a pod and puts it into `pods`.
             unmake: frees what belonged to a pod that is gone.
             settled: waits until the ingress lists all that are ready.
+            unlisted: waits until the ingress sends nobody to those that leave.
             pre_stop_s: between leaving the endpoints and SIGTERM.
             grace_s: between SIGTERM and SIGKILL.
         """
@@ -41,6 +43,7 @@ class Deployment:
         self._make = make
         self._unmake = unmake
         self._settled = settled
+        self._unlisted = unlisted
         self._pre_stop_s = pre_stop_s
         self._grace_s = grace_s
         self._changing = asyncio.Lock()  # scale and roll-out come one after the other
@@ -93,7 +96,10 @@ class Deployment:
             await self.fill()  # what was deleted meanwhile
 
     async def _end(self, pod: LocalPod, *, first: bool, grace_s: float | None = None) -> None:
-        await pod.end(first=first, pre_stop_s=self._pre_stop_s, grace_s=self._grace_s if grace_s is None else grace_s)
+        grace_s = self._grace_s if grace_s is None else grace_s
+        if first and grace_s > 0:
+            await self._unlisted()  # pre_stop_s counts from then: how long a busy ingress takes to read is not judged
+        await pod.end(first=first, pre_stop_s=self._pre_stop_s, grace_s=grace_s)
         if pod in self.pods:
             self.pods.remove(pod)
             await self._unmake(pod)

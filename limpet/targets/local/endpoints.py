@@ -6,12 +6,15 @@ at once too, and counts as listed when the ingress, asked, says so: reading its 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from limpet.clock import eventually, sleep
+from limpet.errors import DeadlineError
 from limpet.targets.local.part import START_S
 from limpet.targets.local.traefik import Traefik
 
 ASK_EVERY_S = 0.02
+OBEYED_WITHIN_S = 2.0
 
 
 class Endpoints:
@@ -51,6 +54,11 @@ class Endpoints:
             return self.listed == set(self._wanted)
 
         await eventually(all_listed, within_s=START_S, what=f"the ingress lists {self._wanted}", every_s=0.005)
+
+    async def obeyed(self) -> None:
+        """Wait until the ingress goes by what it was told last; not longer than `OBEYED_WITHIN_S`."""
+        with suppress(DeadlineError):
+            await eventually(self._ingress.in_force, within_s=OBEYED_WITHIN_S, what="the ingress's new list")
 
     async def close(self) -> None:
         """Ask no more."""

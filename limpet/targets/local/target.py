@@ -25,7 +25,7 @@ from limpet.errors import LimpetError, UnsupportedError
 from limpet.history import History
 from limpet.links.link import HOST
 from limpet.owner import owner_pid as owner_in_environment
-from limpet.targets.base import Action, Delete, Kill, Link, Pause, Pod, Restart, Resume, RollOut, Scale
+from limpet.targets.base import Action, Delete, Kill, Link, Pause, Pod, Restart, Resume, RollOut, Scale, Trace
 from limpet.targets.local.deployment import Deployment, all_of
 from limpet.targets.local.parts import Parts
 from limpet.targets.local.pod import LocalPod
@@ -85,6 +85,7 @@ class LocalTarget:
             make=self._make_pod,
             unmake=self._unmake_pod,
             settled=self._settled,
+            unlisted=self._unlisted,
             pre_stop_s=contract.timing.pre_stop_s,
             grace_s=contract.timing.grace_period_s,
         )
@@ -169,7 +170,7 @@ class LocalTarget:
         """Everything can be done but what concerns a part that this contract does not need."""
         no_redis = "" if self._maker.needs("redis") else "the contract's local command takes no Redis"
         no_link = no_redis and ("" if self._maker.needs("postgres") else f"{no_redis} and no database")
-        return dict.fromkeys(ABILITIES, "") | {"redis": no_redis, "link": no_link}
+        return dict.fromkeys(ABILITIES, "") | {"redis": no_redis, "trace": no_redis, "link": no_link}
 
     async def pods(self) -> list[Pod]:
         """All pods, those that are ending too, oldest first. Raises PartFailedError when a part of the stack died."""
@@ -195,6 +196,10 @@ class LocalTarget:
                 if parts.relay is None or dependency not in parts.upstreams:
                     raise UnsupportedError("link", f"the contract's local command takes no {dependency}")
                 await parts.relay.links.set(deployment.pod(pod).spec.name, dependency, switch)
+            case Trace(log):
+                if parts.relay is None or "redis" not in parts.upstreams:
+                    raise UnsupportedError("trace", self.capabilities()["trace"])
+                await parts.relay.links.trace(log)
 
     def redis(self) -> Redis:
         """A client of Redis past all links, named `limpet` there; the caller closes it."""
@@ -247,6 +252,9 @@ class LocalTarget:
 
     async def _settled(self) -> None:
         await self._running().endpoints.settled()
+
+    async def _unlisted(self) -> None:
+        await self._running().endpoints.obeyed()
 
     def _changed(self, pod: LocalPod, event: str, data: Mapping[str, Any]) -> None:
         """Bring the endpoints in line with the pods at once, and write down what changed."""
