@@ -27,6 +27,7 @@ class Affinity:
         self._renew_s = min(settings.heartbeat_interval_s, settings.takeover_scan_s)
         self._open: dict[str, int] = {}
         self._changed: dict[str, list[asyncio.Future[None]]] = {}
+        self._telling: dict[str, list[asyncio.Future[None]]] = {}
         self._some = asyncio.Event()
 
     def opened(self, session_id: str) -> None:
@@ -36,9 +37,10 @@ class Affinity:
 
     async def told(self, session_id: str) -> None:
         """Wait until Redis knows what was said of this session so far."""
-        if session_id in self._changed:
+        waiting = self._changed.get(session_id, self._telling.get(session_id))
+        if waiting is not None:
             told = asyncio.get_running_loop().create_future()
-            self._changed[session_id].append(told)
+            waiting.append(told)
             await told
 
     def closed(self, session_id: str) -> None:
@@ -59,16 +61,18 @@ class Affinity:
                 self._some.clear()
                 await self._some.wait()
             while self._changed:
-                changed, self._changed = self._changed, {}
+                self._telling, self._changed = self._changed, {}
                 try:
-                    for session_id, told in changed.items():
+                    while self._telling:
+                        session_id = next(iter(self._telling))
                         await self._tell(session_id, new=True)
-                        for future in told:
+                        for future in self._telling.pop(session_id):
                             if not future.done():
                                 future.set_result(None)
                 except BaseException as error:
-                    for session_id, told in changed.items():
-                        self._changed.setdefault(session_id, [])[:0] = [f for f in told if not f.done()]
+                    for session_id, waiting in self._telling.items():
+                        self._changed.setdefault(session_id, []).extend(waiting)
+                    self._telling = {}
                     if not isinstance(error, UNREACHABLE):
                         raise
                     await asyncio.sleep(RETRY_S)

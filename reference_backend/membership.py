@@ -8,7 +8,7 @@ stops its gadgets by itself.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,11 +45,12 @@ class Membership:
         self._settings = settings
         self._beat_at: float | None = None
         self._fenced = False
+        self._fencing: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
         self.instance = instance
         self.address = ""
         self.beats = 0
-        self.on_fence: Callable[[], Awaitable[None]] | None = None
+        self.on_fence: Callable[[], Coroutine[Any, Any, None]] | None = None
         self.owns: Callable[[], Sequence[str]] = list
 
     @property
@@ -72,7 +73,11 @@ class Membership:
         next_at = time.monotonic()
         retry_s = RETRY_S[0]
         while True:
-            await self._fence_if_late()
+            self._fence_if_late()
+            if self._fencing is not None:
+                # It must not look like the owner of what it gave up; but a lock that is stuck shall not keep it away.
+                await asyncio.wait([self._fencing], timeout=self._settings.heartbeat_ttl_s)
+                self._fencing = None
             began = time.monotonic()
             try:
                 await self._beat()
@@ -95,7 +100,7 @@ class Membership:
         """Look often enough whether the lease has to be taken for lost."""
         while True:
             await asyncio.sleep(min(0.5, self._settings.self_fence_s / 10))
-            await self._fence_if_late()
+            self._fence_if_late()
 
     async def leave(self) -> None:
         """Remove this replica's own keys."""
@@ -163,12 +168,12 @@ class Membership:
                 pipe.pexpire(keys.owned(i), ttl_ms)
                 await pipe.execute()
 
-    async def _fence_if_late(self) -> None:
+    def _fence_if_late(self) -> None:
         if self._fenced or not self.joined or self.lease_good or self.on_fence is None:
             return
         self._fenced = True
         log.warning("Self-fence: no heartbeat written for %g s; stopping all gadgets", self._settings.self_fence_s)
-        await self.on_fence()
+        self._fencing = asyncio.create_task(self.on_fence())
 
     async def _wait_until(self, at: float) -> None:
         self._soon.clear()

@@ -141,9 +141,7 @@ class Replica:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.grace_period_s * QUIET_SHARE):
                 await self.app.quiet()
-        given_up = self.upkeep.give_up("owner stopped")
-        if given_up:
-            await asyncio.wait(given_up)
+        await self.upkeep.give_up("owner stopped", flush_s=self._settings.owner_stop_wait_s)
         self.tail.close_all()
         if self.database.ready:
             await self.writer.write()
@@ -160,7 +158,7 @@ class Replica:
             await client.aclose()
 
     async def _fence(self) -> None:
-        self.upkeep.give_up("owner had no lease")
+        await self.upkeep.give_up("owner had no lease", flush_s=0.0)
 
     async def _not_ready(self) -> str:
         if self._stopping.is_set():

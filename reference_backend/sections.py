@@ -11,7 +11,7 @@ from reference_backend.store import Change, Look, Outcome, Store, retry_later
 
 SECTIONS_MAX = 4
 AT_ONCE = 16
-PAUSE_S = (0.1, 2.0)
+PAUSE_S = (0.05, 0.5)
 
 Decide = Callable[[Look, Hold], Awaitable[Change | None]]
 """The middle of a section: from what is there to what shall be, or None to leave it as it is."""

@@ -83,10 +83,6 @@ class Stopping:
             raise ApiError(403, "not_the_holder", "the token does not hold the session's lock", field="token")
         await self._stop_for_commit(session_id)
 
-    async def stop_own(self, session_id: str) -> None:
-        """Stop a gadget that runs here, and wait a bounded time until what it observed is in the stream."""
-        await self._runner.stop(session_id, self._wait_s)
-
     def gadget_ended(self, session_id: str, epoch: int, error: str) -> None:
         """A gadget that ran here under `epoch` has come to its end, or broke: end its session, if nobody else did."""
         self._sections.settle(session_id, self._ended(session_id, epoch, error))

@@ -103,6 +103,10 @@ class Tail:
         """Send a watcher what it does not have yet; close it if it takes too little."""
         if batch.last <= watcher.seq:
             return
+        if watcher.seq < batch.first - 1:
+            # Cannot be; but if it were, the watcher would lose something without knowing. It has to come back for it.
+            watcher.channel.finish(RESTARTING, "out of step")
+            return
         part = batch if watcher.seq < batch.first else batch.after(watcher.seq)
         unsent = watcher.channel.write(part)
         watcher.seq = batch.last
@@ -150,7 +154,11 @@ class Tail:
         followed.seq = batch.last
         for watcher in list(followed.watchers):
             if watcher.live:
-                self.send(watcher, batch)
+                try:
+                    self.send(watcher, batch)
+                except Exception:
+                    log.exception("A watcher of session %s broke", session_id)
+                    watcher.live = False
 
     def _announce(self, session_id: str, followed: _Followed, last: int) -> None:
         """More was appended than is kept, faster than it was read here."""

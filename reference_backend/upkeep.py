@@ -62,12 +62,17 @@ class Upkeep:
         """
         await self._sections.run(session_id, self._orphaned(session_id, reason))
 
-    def give_up(self, reason: str) -> list[asyncio.Task[None]]:
-        """Stop all gadgets here; their sessions are orphaned as soon as Redis answers. Gives the tasks that do it."""
-        return [self._sections.spawn(self._give_up(s.id, reason)) for s in self._runner.sessions()]
+    async def give_up(self, reason: str, *, flush_s: float) -> None:
+        """Stop all gadgets here; returns when their sessions are orphaned, which takes until Redis answers.
 
-    async def _give_up(self, session_id: str, reason: str) -> None:
-        await self._stopping.stop_own(session_id)
+        What they observed is given `flush_s` seconds to get into the streams.
+        """
+        tasks = [self._sections.spawn(self._give_up(s.id, reason, flush_s)) for s in self._runner.sessions()]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _give_up(self, session_id: str, reason: str, flush_s: float) -> None:
+        await self._runner.stop(session_id, flush_s)
         await self._sections.settle(session_id, self._orphaned(session_id, reason))
 
     def _orphaned(self, session_id: str, reason: str) -> Decide:

@@ -71,7 +71,7 @@ class Watch:
                 raise unavailable("draining", "this replica is stopping")
             stream, after = _asked(websocket)
             session_id = websocket.path_params["id"].lower()
-            source = await self._source(session_id, stream) if UUID.fullmatch(session_id) else None
+            source = await self._source(session_id, stream, after) if UUID.fullmatch(session_id) else None
         except ApiError as error:
             return await self._deny(websocket, error)
         except UNREACHABLE:
@@ -103,13 +103,13 @@ class Watch:
         response.headers[INSTANCE_HEADER] = self._instance  # uvicorn adds its headers to every answer but this one
         await websocket.send_denial_response(response)
 
-    async def _source(self, session_id: str, stream: str | None) -> _Source | None:
+    async def _source(self, session_id: str, stream: str | None, after: int | None) -> _Source | None:
         kept = await self._streams.kept(session_id)
         if kept is None:
             recorded = await self._past.kept(session_id, stream)
             return _Source(recorded, recorded.last + 1, live=False) if recorded else None
         live = not kept.ended
-        if kept.first > 1:
+        if after is not None and (after + 1 < kept.first or stream not in (None, kept.stream)):
             with contextlib.suppress(ApiError):  # without the history there is a gap instead
                 recorded = await self._past.kept(session_id, kept.stream)
                 if recorded and recorded.last + 1 >= kept.first:

@@ -187,7 +187,7 @@ class Writer:
             [datetime.fromisoformat(head.timestamp or head.until) for head in heads],
             [head.type for head in heads],
             [head.eventType for head in heads],
-            [row[3].decode() for row in rows],
+            [row[3].decode(errors="replace") for row in rows],
         )
         async with self._database.connection() as connection:
             await connection.execute(INSERT_EVENTS, *columns)

@@ -5,7 +5,6 @@ import contextlib
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from backend.service import TIMING, WITHIN_S, Service, running_service
 from redis.asyncio import Redis
 
 from limpet.clock import eventually
+from limpet.targets.base import Link, Resume
 from limpet.targets.local import programs
 from reference_backend.locks import Locks
 from reference_backend.releases import Releases
@@ -90,11 +90,23 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         yield service
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def own_service(tmp_path: Path) -> AsyncIterator[Service]:
-    """Two replicas of the test's own, to be disturbed."""
-    async with running_service(tmp_path) as service:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def module_service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """Two replicas of the module's own."""
+    async with running_service(tmp_path_factory.mktemp("own")) as service:
         yield service
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_service(module_service: Service) -> AsyncIterator[Service]:
+    """Two replicas to be disturbed, both ready; what was cut or paused is healed afterwards."""
+    await module_service.pods()
+    yield module_service
+    for pod in await module_service.target.pods():
+        if pod.phase in ("ready", "not ready"):
+            await module_service.target.act(Resume(pod.name))
+            for dependency in ("redis", "postgres"):
+                await module_service.target.act(Link(pod.name, dependency, "pass"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
