@@ -9,8 +9,6 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from limpet.links.resp import Fault
-
 LENGTH_BYTES = 4
 NONE, REPLIED, UNDELIVERED = "none", "replied", "undelivered"
 
@@ -60,7 +58,7 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self._file: BinaryIO = path.open("wb", buffering=1 << 16)
-        self._encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+        self._encoder = msgspec.msgpack.Encoder()
 
     def write(self, record: Exchange | Lost) -> None:
         """Append one."""
@@ -81,9 +79,3 @@ def read(path: Path) -> Iterator[Exchange | Lost]:
         end = at + LENGTH_BYTES + int.from_bytes(data[at : at + LENGTH_BYTES], "big")
         yield decoder.decode(data[at + LENGTH_BYTES : end])
         at = end
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Fault):
-        return {"error": value.text}
-    raise NotImplementedError(type(value))

@@ -30,7 +30,7 @@ class NotRespError(Exception):
 class Fault:
     """An error that the server answered: `ERR unknown command`."""
 
-    text: str
+    error: str
 
 
 SIMPLE: Mapping[str, Callable[[bytes], Any]] = {
