@@ -100,8 +100,8 @@ async def test_what_redis_trimmed_of_a_running_session_comes_from_the_history(se
     made = await service.create(one, rate=100)
     async with service.watch(one, made["id"], "?after=0") as watcher:
         await messages(watcher, 25)
-    await replay(service, one, made["id"])
-    await service.redis.xtrim(f"events:{made['id']}", maxlen=3, approximate=False)
+    recorded = await replay(service, one, made["id"])
+    await service.redis.xtrim(f"events:{made['id']}", minid=f"{recorded[-1]['seq']}-0", approximate=False)
     async with service.watch(other, made["id"], "?after=0") as watcher:
         subscribed, *following = await messages(watcher, 60)
     await service.delete(one, made["id"])
