@@ -4,16 +4,15 @@
 `ContractError` that names the key and says what to write instead.
 """
 
-import difflib
 import re
 import tomllib
-import types
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Self
 
 from limpet.errors import ContractError
+from limpet.tables import build, near
 
 GUARANTEES = (
     "replicas",
@@ -37,6 +36,20 @@ GUARANTEES = (
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PLACEHOLDERS = ("python", "host", "port", "redis_host", "redis_port", "redis_url", "postgres_url", "pod")
 
+EXAMPLES = {  # what to write for a key that is missing
+    "name": 'name = "my-backend"',
+    "http": "a table [http] with list, create, delete and body",
+    "claims": '[claims] guarantees = ["replicas"]',
+    "http.list": 'list = "GET /api/sessions"',
+    "http.create": 'create = "POST /api/sessions"',
+    "http.delete": 'delete = "DELETE /api/sessions/{id}"',
+    "http.body": 'body = { type = "trace_tcp", namespace = "demo" }',
+    "websocket.path": 'path = "/ws/{id}"',
+    "ingress.cookie": 'cookie = "backend-session"',
+    "claims.guarantees": 'guarantees = ["replicas"]',
+    "local.command": 'command = ["./backend"]',
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -44,6 +57,14 @@ class Endpoint:
 
     method: str
     path: str
+
+    @classmethod
+    def from_text(cls, value: Any, where: str) -> Self:
+        """From its text. Raises ContractError; `where` names the key."""
+        method, _, path = value.partition(" ") if isinstance(value, str) else ("", "", "")
+        if method not in METHODS or not path.startswith("/") or " " in path:
+            raise ContractError(f'`{where}` is {value!r}; write a method and a path: "GET /api/sessions"')
+        return cls(method, path)
 
     def url(self, **parts: str) -> str:
         """The path with its placeholders filled in."""
@@ -215,59 +236,11 @@ def parse(text: str, path: Path) -> Contract:
     except tomllib.TOMLDecodeError as error:
         raise ContractError(f"contract {path}: not valid TOML: {error}") from error
     try:
-        contract: Contract = _build(Contract, table | {"path": path}, "")
+        contract: Contract = build(Contract, table | {"path": path}, EXAMPLES)
         _check(contract)
     except ContractError as error:
         raise ContractError(f"contract {path}: {error}") from None
     return contract
-
-
-def _build(kind: type[Any], table: Any, where: str) -> Any:
-    if not isinstance(table, Mapping):
-        raise ContractError(f"[{where}] must be a table of keys, not {table!r}")
-    hints = get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            raise ContractError(f"unknown key `{_at(where, key)}`; {_near(key, [k for k in hints if k != 'path'])}")
-    values = {}
-    for spec in fields(kind):
-        if spec.name in table:
-            values[spec.name] = _convert(hints[spec.name], table[spec.name], _at(where, spec.name))
-        elif spec.default is MISSING and spec.default_factory is MISSING:
-            raise ContractError(f"missing key `{_at(where, spec.name)}`; {_example(where, spec.name)}")
-    return kind(**values)
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if get_origin(hint) in (Union, types.UnionType):
-        hint = next(h for h in get_args(hint) if h is not type(None))
-    if is_dataclass(hint) and isinstance(hint, type):
-        return _endpoint(value, where) if hint is Endpoint else _build(hint, value, where)
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise ContractError(f"`{where}` is {value!r}; write one of: {', '.join(map(repr, get_args(hint)))}")
-        return value
-    if hint is float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-            raise ContractError(f"`{where}` is {value!r}; write a number of seconds, 0 or more")
-        return float(value)
-    if get_origin(hint) is tuple:
-        if not isinstance(value, Sequence) or isinstance(value, str) or not all(isinstance(v, str) for v in value):
-            raise ContractError(f'`{where}` is {value!r}; write a list of strings: ["..."]')
-        return tuple(value)
-    wanted, name = {str: (str, "a string"), bool: (bool, "true or false"), Path: (Path, "a path")}.get(
-        hint, (Mapping, "a table: { key = value }")
-    )
-    if not isinstance(value, wanted):
-        raise ContractError(f"`{where}` is {value!r}; write {name}")
-    return value
-
-
-def _endpoint(value: Any, where: str) -> Endpoint:
-    method, _, path = value.partition(" ") if isinstance(value, str) else ("", "", "")
-    if method not in METHODS or not path.startswith("/") or " " in path:
-        raise ContractError(f'`{where}` is {value!r}; write a method and a path: "GET /api/sessions"')
-    return Endpoint(method, path)
 
 
 def _check(contract: Contract) -> None:
@@ -282,7 +255,7 @@ def _check(contract: Contract) -> None:
     _check_log(contract.log)
     for claim in contract.claims.guarantees:
         if claim not in GUARANTEES:
-            raise ContractError(f"`claims.guarantees` has {claim!r}; {_near(claim, GUARANTEES)}")
+            raise ContractError(f"`claims.guarantees` has {claim!r}; {near(claim, GUARANTEES)}")
     if contract.local:
         _check_local(contract.local)
 
@@ -307,32 +280,6 @@ def _check_local(local: Local) -> None:
                 raise ContractError(f"`local` uses {{{name}}}, which is not known; known: {known}")
 
 
-def _near(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, 1)
-    return f"did you mean `{near[0]}`?" if near else f"known: {', '.join(known)}"
-
-
 def _placed(text: Any, placeholder: str, where: str) -> None:
     if text is not None and placeholder not in text:
         raise ContractError(f"`{where}` is {text!r}; it must contain {placeholder}")
-
-
-def _at(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key
-
-
-def _example(where: str, key: str) -> str:
-    examples = {
-        "name": 'name = "my-backend"',
-        "http": "a table [http] with list, create, delete and body",
-        "claims": '[claims] guarantees = ["replicas"]',
-        "http.list": 'list = "GET /api/sessions"',
-        "http.create": 'create = "POST /api/sessions"',
-        "http.delete": 'delete = "DELETE /api/sessions/{id}"',
-        "http.body": 'body = { type = "trace_tcp", namespace = "demo" }',
-        "websocket.path": 'path = "/ws/{id}"',
-        "ingress.cookie": 'cookie = "backend-session"',
-        "claims.guarantees": 'guarantees = ["replicas"]',
-        "local.command": 'command = ["./backend"]',
-    }
-    return "write " + examples.get(_at(where, key), f'{key} = "..."')
