@@ -30,7 +30,9 @@ def check(section: Section, contract: Contract) -> Judgement:
     evidence = {
         "steps": " -> ".join(map(str, STEPS)),
         "requests": len(traffic),
-        "new work": [sorted(_shares(section, who, no, end).values()) for no, end, _ in _steps(section)],
+        "new work": "; ".join(
+            "/".join(map(str, sorted(_shares(section, who, no, end).values()))) for no, end, _ in _steps(section)
+        ),
     }
     return Judgement(section.guarantee, parts, evidence=evidence, budget="0 failed, 0 lost")
 

@@ -27,7 +27,7 @@ async def work_together(stack: Stack) -> None:
 
 
 async def _life(stack: Stack, homes: list[User], number: int) -> None:
-    users = [await _like(stack, homes[(number + place) % len(homes)]) for place in range(CLIENTS)] if homes else []
+    users = [await stack.another(homes[(number + place) % len(homes)]) for place in range(CLIENTS)] if homes else []
     if not users:
         return
     session = await users[0].create(key=f"view-{number}-{stack.random.getrandbits(64):x}")
@@ -56,14 +56,6 @@ async def _life(stack: Stack, homes: list[User], number: int) -> None:
 
 def _value(before: object, prefix: str, step: int) -> object:
     return distinct(before, f"{prefix}.{step}")
-
-
-async def _like(stack: Stack, home: User) -> User:
-    """Another user who sticks to the same replica."""
-    user = await stack.user()
-    if home.cookie:
-        user.cookie = home.cookie
-    return user
 
 
 async def _steps(user: User, session: str, roll: Random, value: Callable[[int], object]) -> None:

@@ -16,8 +16,6 @@ from limpet.history import History
 from limpet.targets.base import Pod, Target
 from limpet.targets.ready import all_ready
 
-ASKS_PER_REPLICA = 20  # fresh users tried until each replica has one
-
 
 class Stack:
     """A target with its history and seed. Users and watchers made here are closed with it."""
@@ -82,16 +80,16 @@ class Stack:
         return owners[0] if len(owners) == 1 else ""
 
     async def user_of_each(self) -> dict[str, User]:
-        """For each replica that serves, one user who sticks to it: {instance id: user}."""
-        found: dict[str, User] = {}
-        for _ in range(self.target.replicas * ASKS_PER_REPLICA):
-            if len(found) == self.target.replicas:
-                break
-            user = await self.user()
-            replica = await self.visit(user, "visit")
-            if replica:
-                found.setdefault(replica, user)
-        return found
+        """For each ready replica, a user who calls it past the ingress: {instance id, or the pod's name: user}.
+
+        What one replica does is shown without the ingress, so that a fault of stickiness is blamed on nothing else.
+        """
+        pods = [pod for pod in await self.target.pods() if pod.phase == "ready"]
+        return {pod.instance or pod.name: await self.direct(pod) for pod in pods}
+
+    async def another(self, user: User) -> User:
+        """A new user who arrives where `user` does."""
+        return await self._open.enter_async_context(User(self.contract, self.history, user.base_url))
 
     async def strike(self, fault: Fault) -> bool:
         """Carry out a fault from injection to recovery, recorded; whether the target recovered from it."""
