@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test lint bench lock wheel clean
+.PHONY: help verify test foreign repeat lint bench lock wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,18 @@ verify: $(STAMP) ## judge the reference backend on a local stack (ARGS="--help" 
 
 test: $(STAMP) ## the project's own tests
 	@$(BIN)/python -m pytest tests $(ARGS)
+
+foreign: $(STAMP) ## the Node example, correct and with each of its bugs (20 minutes; needs Node 20)
+	@command -v npm >/dev/null || { echo "make foreign needs Node 20 with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
+	@$(BIN)/python -m pytest tests/examples -m slow -v $(ARGS)
+
+N ?= 10
+repeat: $(STAMP) ## make verify N times in a row (N=10), and how many were held
+	@held=0; for i in $$(seq $(N)); do \
+	  start=$$(date +%s); out=$$($(BIN)/limpet verify $(ARGS)); code=$$?; \
+	  [ $$code -eq 0 ] && held=$$((held + 1)); \
+	  echo "$$i of $(N): exit $$code after $$(( $$(date +%s) - start )) s; $$(echo "$$out" | grep '^limpet: held')"; done; \
+	  echo "held $$held of $(N)"; [ $$held -eq $(N) ]
 
 lint: $(STAMP) ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

@@ -89,19 +89,20 @@ def _told_after(
     name: str,
     missing: str,
 ) -> Part:
-    """Whether the first answer to `op` after each start has its id."""
+    """Whether an answer to `op` after each start, and before the next, has its id."""
     part = PartBuilder(section, name, "starts", STARTS)
     part.missing = missing
     answers = [o for o in section.ops(op) if o.type == "ok" and o.done]
-    for no, line in starts if not missing else ():
-        answer = next((a for a in answers if a.call_no > no), None)
-        if answer is None or answer.done is None:
+    ends = [no for no, _ in starts[1:]] + [len(section.lines) + 1]
+    for (no, line), end in zip(starts if not missing else (), ends, strict=False):
+        asked = [answer for answer in answers if no < answer.call_no < end]
+        if not asked:
             continue
         part.had += 1
-        if _id_of(line) not in json.dumps(answer.done.value):
+        if not any(_id_of(line) in json.dumps(answer.done.value) for answer in asked if answer.done):
             part.find(
                 f"{_named(line)} is ready, and its id {_id_of(line)} is not in {name}",
-                expected="the same id as in its log, from its start on",
-                lines=(no, answer.done_no),
+                expected="the same id as in its log",
+                lines=(no, asked[-1].done_no),
             )
     return part.done()

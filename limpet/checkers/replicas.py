@@ -26,7 +26,7 @@ def check(section: Section, contract: Contract) -> Judgement:
         section.guarantee,
         parts,
         evidence={"replicas": declared, "visits": served.total(), "per replica": sorted(served.values())},
-        budget=f"{declared} ready, 0 restarts, 0 failed",
+        budget=f"{declared} ready, 0 restarts",
     )
 
 
@@ -61,11 +61,7 @@ def _serving(section: Section, contract: Contract, declared: int, served: Counte
     part.missing = Answerers.missing(contract)
     if part.missing:
         return part.done()
-    for op in section.ops("visit"):
-        part.had += 1
-        if op.failed:
-            status = op.data.get("status") or op.data.get("error")
-            part.find(f"a visit through the ingress failed: {status}", expected="2xx", lines=(op.call_no, op.done_no))
+    part.had = len(section.ops("visit"))
     last = max((no for no, _ in section.of("pods")), default=0)
     pods = pods_of(section.lines[last - 1]) if last else []
     for pod in pods:

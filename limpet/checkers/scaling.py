@@ -121,11 +121,17 @@ def _kept(section: Section) -> Part:
 
 
 def _failed(section: Section) -> Part:
+    """Nothing fails that did not fail in the same way before anything was scaled."""
     part = PartBuilder(section, "no failed request", "requests", REQUESTS)
     phase = dict(section.of("scale"))
+    steady_end = next((no for no in list(phase)[1:]), len(section.lines) + 1)
+    usual: set[tuple[str, object]] = set()
     for op in section.ops("create", "read", "list", "delete", "update", "new work"):
         part.had += 1
-        if op.failed:
+        kind = ("create" if op.call.op == "new work" else op.call.op, op.data.get("status", op.data.get("error")))
+        if op.failed and op.call_no < steady_end:
+            usual.add(kind)
+        elif op.failed and kind not in usual:
             step: Line | None = phase[max(n for n in phase if n < op.call_no)] if phase else None
             seen = f"{op.data.get('status', '')} {op.data.get('text', op.data.get('error', ''))}".strip()
             part.find(

@@ -48,13 +48,9 @@ def _looks(section: Section, step: str) -> Iterator[tuple[Op, dict[str, Any]]]:
 
 
 def _calls(section: Section, who: Answerers, created: dict[str, Op], deleted: dict[str, Op]) -> Part:
-    """Every create and delete is answered with success, over all replicas."""
+    """Enough sessions were created and deleted, over all replicas. Calls that failed are for others to judge."""
     part = PartBuilder(section, "calls", "sessions", SESSIONS)
     part.had = len(set(created) & set(deleted))
-    for op in section.ops("create", "delete"):
-        if op.failed:
-            seen = op.data.get("status") or op.data.get("error")
-            part.find(f"{op.call.op} answered {seen}", expected="2xx", lines=(op.call_no, op.done_no))
     through = {who.of(op) for op in created.values()} - {""}
     declared = replicas_declared(section)
     if through and len(through) < declared:

@@ -24,10 +24,11 @@ def check(section: Section, contract: Contract) -> Judgement:
     """Judge `stickiness` from the answers to clients with their cookies."""
     who = Answerers(section)
     clients: dict[int, list[Op]] = defaultdict(list)
+    # once a replica has left, its clients have to move
     undisturbed = next((no for no, _ in section.of("fault")), len(section.lines) + 1)
     browsers = {op.call.process for op in section.ops("request")}
     for op in section.ops(*STICKY_OPS):
-        if op.call.process in browsers and op.call_no < undisturbed:  # afterwards the clients of the replica that left have to move
+        if op.call.process in browsers and op.call_no < undisturbed:
             clients[op.call.process].append(op)
     parts = (
         _http(section, contract, who, clients),

@@ -14,6 +14,9 @@ from limpet.errors import ClientError
 from limpet.history import History, Recorder
 
 
+GONE = -2  # a TTL, of a key that is not there
+
+
 class Looker:
     """Reads keys by the names of the contract, never writes. Without a server (None) it sees and records nothing."""
 
@@ -95,6 +98,22 @@ class Looker:
             done.ok(value=seen, server_time=_seconds(moment))
             return list(seen)
         return []
+
+    async def locks(self) -> dict[str, int]:
+        """The locks of all sessions that are held just now, and the TTL of each in milliseconds (-1 is none)."""
+        pattern, redis = self._keys.lock, self._redis
+        if pattern is None or redis is None:
+            return {}
+        async with self._recorder.operation("locks") as done:
+            try:
+                names = [key async for key in redis.scan_iter(_glob(pattern), count=1000)]
+                ttls = {name: await redis.pttl(name) for name in names}
+            except RedisError as error:
+                raise ClientError(f"{type(error).__name__}: {error}") from error
+            held = {name: ttl_ms for name, ttl_ms in ttls.items() if ttl_ms != GONE}
+            done.ok(value=held)
+            return held
+        return {}
 
     async def traces_of(self, sessions: list[str]) -> dict[str, int]:
         """Every key of the whole server whose name has one of these ids, and its TTL in milliseconds (-1 is none)."""

@@ -7,6 +7,7 @@ from limpet.clients.sessions import User
 from limpet.clients.streams import Watcher
 from limpet.clock import Deadline, sleep
 from limpet.faults.pods import KillPod
+from limpet.workloads.ledger import insist
 from limpet.workloads.stack import Stack
 
 LOOK_EVERY_S = 0.05
@@ -40,7 +41,7 @@ def _places(stack: Stack, users: list[User]) -> tuple[User, User]:
 
 
 async def _order(stack: Stack, users: list[User], order: tuple[tuple[str, int], ...], name: str) -> None:
-    session = await users[0].create()
+    session = await insist(users[0])
     if session is None:
         return
     await stack.looker.session(session, "who")
@@ -57,7 +58,7 @@ async def _order(stack: Stack, users: list[User], order: tuple[tuple[str, int], 
 
 async def _move(stack: Stack, users: list[User]) -> None:
     """One watcher that goes from replica to replica."""
-    session = await users[0].create()
+    session = await insist(users[0])
     if session is None:
         return
     for number, user in enumerate((*users, *users)):
@@ -74,7 +75,7 @@ async def _kill(stack: Stack, users: list[User]) -> None:
     casts = _casts(stack, users)
     sessions: dict[str, list[Watcher]] = {}
     for cast in casts:
-        session = await cast[0].create()
+        session = await insist(cast[0])
         if session is None:
             return
         await stack.looker.session(session, "who")

@@ -4,6 +4,7 @@ from limpet.checkers.history import COMPLETE_WITHIN_S, RUN_S, SESSIONS, items
 from limpet.clients.sessions import User
 from limpet.clients.streams import Watcher
 from limpet.clock import Deadline, sleep
+from limpet.workloads.ledger import insist
 from limpet.workloads.stack import Stack, at_most
 
 LOOK_EVERY_S = 0.25
@@ -20,7 +21,7 @@ async def record(stack: Stack) -> None:
 async def _session(stack: Stack, users: list[User], number: int) -> None:
     kind = list(KINDS)[number % len(KINDS)]
     home = users[number % len(users)]
-    session = await home.create()
+    session = await insist(home)
     if session is None:
         return
     stack.history.note("kind", kind, session=session)

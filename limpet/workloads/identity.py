@@ -1,9 +1,12 @@
 """Replicas started and restarted, and after each start everything that tells an instance id."""
 
 from limpet.checkers.identity import STARTS
+from limpet.clock import Deadline, sleep
 from limpet.faults.pods import DeletePod, KillPod
 from limpet.targets.base import Pod
 from limpet.workloads.stack import Stack
+
+LOOK_EVERY_S = 0.05
 
 
 async def restart(stack: Stack) -> None:
@@ -26,6 +29,11 @@ async def _introduce(stack: Stack, pod: Pod) -> None:
     stack.history.note(
         "start", pod.name, restarts=pod.restarts, log=pod.instance, header=hello.pod if hello and hello.good else ""
     )
-    await stack.looker.replicas()
+    # how soon the first beat comes is judged by `heartbeat`; here it only has to have the same id
+    deadline = Deadline((stack.contract.timing.heartbeat_interval_s or 0.0) + 1.0)
+    while (
+        pod.instance not in await stack.looker.replicas() and not deadline.passed() and stack.contract.redis.heartbeat
+    ):
+        await sleep(LOOK_EVERY_S)
     if http.instances:
         await user.call("instances", http.instances)

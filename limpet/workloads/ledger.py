@@ -7,6 +7,16 @@ from limpet.clients.sessions import User
 from limpet.workloads.stack import Stack, at_most
 
 CONCURRENT = 8
+CREATE_TRIES = 5
+
+
+async def insist(user: User, key: str | None = None) -> str | None:
+    """A new session, asked for again (with the same key) when the answer was an error, a few times."""
+    for _ in range(CREATE_TRIES):
+        session = await user.create(key=key)
+        if session:
+            return session
+    return None
 
 
 async def fill(stack: Stack, sessions: int) -> list[str]:
@@ -16,7 +26,7 @@ async def fill(stack: Stack, sessions: int) -> list[str]:
 
     async def one(number: int) -> None:
         user = users[number % CONCURRENT]
-        session = await user.create()
+        session = await insist(user)
         if session:
             made.append(session)
             if stack.contract.http.update_field:

@@ -9,6 +9,7 @@ from limpet.clients.sessions import User
 from limpet.clients.streams import Watcher
 from limpet.clock import eventually, sleep
 from limpet.errors import DeadlineError
+from limpet.workloads.ledger import insist
 from limpet.workloads.stack import Stack, at_most
 
 CONCURRENT = 5
@@ -31,7 +32,7 @@ async def live_and_die(stack: Stack) -> None:
 
 async def _live(stack: Stack, users: list[User], number: int) -> str | None:
     creator, viewer, deleter = _cast(users, number)
-    session = await creator.create(key=f"record-{number}-{stack.random.getrandbits(64):x}")
+    session = await insist(creator, f"record-{number}-{stack.random.getrandbits(64):x}")
     if session is None:
         return None
     await stack.looker.session(session, "created")

@@ -6,7 +6,7 @@ from random import Random
 
 from limpet.checkers.shared_view import OPERATIONS
 from limpet.clients.sessions import User
-from limpet.workloads.ledger import distinct
+from limpet.workloads.ledger import distinct, insist
 from limpet.workloads.stack import Stack, at_most
 
 GROUPS = 6  # sessions worked on side by side
@@ -30,7 +30,7 @@ async def _life(stack: Stack, homes: list[User], number: int) -> None:
     users = [await stack.another(homes[(number + place) % len(homes)]) for place in range(CLIENTS)] if homes else []
     if not users:
         return
-    session = await users[0].create(key=f"view-{number}-{stack.random.getrandbits(64):x}")
+    session = await insist(users[0], f"view-{number}-{stack.random.getrandbits(64):x}")
     if session is None:
         return
     record = await users[0].read(session)

@@ -44,10 +44,18 @@ def test_a_ready_pod_that_never_serves_is_violated(gadget: Contract) -> None:
     violated(judge(story(serving="a"), gadget), "serving")
 
 
-def test_a_failed_visit_is_violated(gadget: Contract) -> None:
+def test_a_replica_that_answers_nothing_but_errors_is_violated(gadget: Contract) -> None:
+    script = story(serving="a", visits=20)
+    for _ in range(20):
+        script.op("visit", type_="fail", status=500, pod="i-b")
+    script.note("pods", pods=PODS)
+    violated(judge(script, gadget), "serving")
+
+
+def test_single_failed_visits_are_for_other_guarantees_to_judge(gadget: Contract) -> None:
     script = story()
     script.op("visit", type_="fail", status=502)
-    violated(judge(script, gadget), "serving")
+    held(judge(script, gadget))
 
 
 def test_a_listed_pod_that_is_not_ready_is_violated(gadget: Contract) -> None:
