@@ -19,6 +19,7 @@ from limpet.checkers import (
     heartbeat,
     history,
     identity,
+    locking,
     replicas,
     restart_persistence,
     scaling,
@@ -45,6 +46,7 @@ CHECKERS: Mapping[str, Checker] = {
     "restart-persistence": restart_persistence.check,
     "scaling": scaling.check,
     "heartbeat": heartbeat.check,
+    "locking": locking.check,
     "history": history.check,
 }
 CONTRACT_COPY = "contract.toml"

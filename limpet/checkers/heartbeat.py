@@ -1,12 +1,14 @@
 """`heartbeat`: each live replica beats at once and then every interval +-20 %; a dead one disappears within the TTL.
 
 Moments are those of the Redis server, asked in the same transaction as the keys. A beat is seen as a new value or as a
-time to live that grew; it happened after the look before, so an interval is known up to the distance of two looks.
+time to live that was set anew; it happened after the look before, so an interval is known up to the distance of two
+looks. Where looks come late less is known, and nobody is blamed for what is not known.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
+from math import isfinite
 from typing import Any
 
 from limpet.checkers.parts import PartBuilder, pods_of
@@ -18,19 +20,30 @@ from limpet.verdict import Judgement, Part
 BEATS = 6
 TOLERANCE = 0.2
 EARLY_S = 1.0  # from being ready to the first beat: "at once", on a busy machine
-SLACK_S = 1.0  # beyond the TTL: Redis expires lazily, and looks have a distance
+SLACK_S = 0.5  # beyond the TTL: Redis expires lazily
 VALUE_OFF_S = 2.0  # a whole second is cut off, and the write takes its time
-NO_EXPIRY = -1
+REFRESHED_MS = 100  # a time to live that fell by so much less than time passed was set anew
+NO_EXPIRY, GONE = -1, -2  # as PTTL says it; a key may go between being found and being read
 FAULT = "pod kill"
+
+Key = Mapping[str, Any]  # {"value", "ttl_ms"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at all heartbeats: {instance: {"value", "ttl_ms"}} at a moment of the server, in seconds."""
+    """One look at all heartbeats, by instance, at a moment of the server, in seconds."""
 
     op: Op
     moment: float
-    seen: Mapping[str, Mapping[str, Any]]
+    seen: Mapping[str, Key]
+
+    def began_s(self, line: Line) -> float:
+        """The least time from `line` to what was seen."""
+        return seconds_between(line, self.op.call)
+
+    def ended_s(self, line: Line) -> float:
+        """The most time from `line` to what was seen."""
+        return seconds_between(line, self.op.done or self.op.call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +72,20 @@ def check(section: Section, contract: Contract) -> Judgement:
         reason = f"{', '.join(absent)} is not in the contract"
         return Judgement(section.guarantee, (Part("interval", missing=reason),))
     looks = list(_looks(section))
-    live = _live(section)
+    steady = _steady(section, looks)
+    named = _ready(section)
+    live = [instance for instance in named if instance]
+    unnamed = {name for look in steady for name in look.seen if _beats(steady, name)}
+    beating = live or sorted(unnamed)
     parts = (
-        _interval(section, looks, live, timing.heartbeat_interval_s),
+        _interval(section, steady, beating, len(named), timing.heartbeat_interval_s),
         _value(section, looks),
-        _expiry(section, looks, timing.heartbeat_ttl_s),
+        _expiry(section, looks, steady, timing.heartbeat_ttl_s),
         _at_once(section, contract, looks, live),
         _death(section, contract, looks, live, timing.heartbeat_ttl_s),
         _stopped(section, contract, looks, timing.heartbeat_ttl_s),
     )
-    beats = {name: len(_beats(_phase(section, looks, "beats"), name)) for name in live}
-    evidence = {"beats": sorted(beats.values()), "looks": len(looks)}
+    evidence = {"beats": sorted(len(_beats(steady, name)) for name in beating), "looks": len(looks)}
     budget = f"{timing.heartbeat_interval_s:g} s +-20 %, gone in {timing.heartbeat_ttl_s:g} s"
     return Judgement(section.guarantee, parts, evidence=evidence, budget=budget)
 
@@ -77,20 +93,21 @@ def check(section: Section, contract: Contract) -> Judgement:
 def _looks(section: Section) -> Iterator[_Look]:
     for op in section.ops("heartbeats"):
         if op.type == "ok" and op.done:
-            yield _Look(op, float(op.data.get("server_time", 0)), op.done.value or {})
+            keys = op.done.value or {}
+            seen = {name: key for name, key in keys.items() if key["ttl_ms"] != GONE}
+            yield _Look(op, float(op.data.get("server_time", 0)), seen)
 
 
-def _live(section: Section) -> list[str]:
-    """The instances of the first snapshot, or of the first look where logs do not name them."""
-    for _, line in section.of("pods"):
-        return [pod["instance"] for pod in pods_of(line) if pod["instance"]]
-    return []
+def _ready(section: Section) -> list[str]:
+    """The instances that were ready at first, "" where the log does not name them."""
+    first = next(section.of("pods"), None)
+    return [pod["instance"] for pod in pods_of(first[1]) if pod["phase"] == "ready"] if first else []
 
 
-def _phase(section: Section, looks: list[_Look], name: str) -> list[_Look]:
-    """The looks of one phase of the workload."""
+def _steady(section: Section, looks: list[_Look]) -> list[_Look]:
+    """The looks before anything was disturbed."""
     marks = [(no, line.op) for no, line in section.of("watch")]
-    start = next((no for no, op in marks if op == name), None)
+    start = next((no for no, op in marks if op == "beats"), None)
     if start is None:
         return []
     end = next((no for no, _ in marks if no > start), len(section.lines) + 1)
@@ -101,42 +118,48 @@ def _beats(looks: list[_Look], instance: str) -> list[_Beat]:
     found = []
     for before, look in pairwise(looks):
         was, is_ = before.seen.get(instance), look.seen.get(instance)
-        if is_ and (was is None or is_["value"] != was["value"] or is_["ttl_ms"] > was["ttl_ms"]):
+        if is_ and (was is None or _written(was, is_, look.moment - before.moment)):
             found.append(_Beat(before.moment, look.moment, is_["value"], look.op.done_no))
     return found
 
 
-def _interval(section: Section, looks: list[_Look], live: list[str], interval_s: float) -> Part:
+def _written(was: Key, is_: Key, passed_s: float) -> bool:
+    """Whether the key was written between two looks."""
+    if was["value"] != is_["value"]:
+        return True
+    if NO_EXPIRY in (was["ttl_ms"], is_["ttl_ms"]):
+        return bool(was["ttl_ms"] != is_["ttl_ms"])
+    return bool(is_["ttl_ms"] > was["ttl_ms"] - passed_s * 1000 + REFRESHED_MS)
+
+
+def _interval(section: Section, steady: list[_Look], beating: list[str], ready: int, interval_s: float) -> Part:
     part = PartBuilder(section, "interval", "beats of each replica", BEATS)
-    phase = _phase(section, looks, "beats")
-    instances = live or sorted({name for look in phase for name in look.seen})
     low, high = interval_s * (1 - TOLERANCE), interval_s * (1 + TOLERANCE)
+    expected = f"{low:g} to {high:g} s"
     counts = []
-    for instance in instances:
-        beats = _beats(phase, instance)
+    for instance in beating:
+        beats = _beats(steady, instance)
         counts.append(len(beats))
         for one, next_ in pairwise(beats):
-            longest, shortest = next_.moment - one.after, next_.after - one.moment
-            if longest < low or shortest > high:
-                part.find(
-                    f"{instance} beat after {next_.moment - one.moment:.2f} s",
-                    expected=f"{low:g} to {high:g} s",
-                    lines=(one.line, next_.line),
-                )
-        missed = _longest_silence(phase, beats)
-        if phase and missed > high:
-            part.find(f"{instance} did not beat for {missed:.1f} s", expected=f"{low:g} to {high:g} s")
+            if next_.moment - one.after < low or next_.after - one.moment > high:
+                seen = f"{instance} beat after {next_.moment - one.moment:.2f} s"
+                part.find(seen, expected=expected, lines=(one.line, next_.line))
+        silent_s = _silent_s(steady, beats)
+        if silent_s > high:
+            part.find(f"{instance} did not beat for {silent_s:.1f} s", expected=expected)
+    watched_s = steady[-1].moment - steady[0].moment if steady else 0.0
+    if len(beating) < ready and watched_s > high:
+        part.find(f"{len(beating)} heartbeats of {ready} replicas", expected="one of each replica")
     part.had = min(counts, default=0)
     return part.done()
 
 
-def _longest_silence(phase: list[_Look], beats: list[_Beat]) -> float:
-    """The longest time surely without a beat, from the first look to the last."""
-    if not phase:
+def _silent_s(steady: list[_Look], beats: list[_Beat]) -> float:
+    """The longest time surely without a beat before the first and after the last of them."""
+    if not steady:
         return 0.0
-    moments = [phase[0].moment, *(beat.moment for beat in beats)]
-    ends = [*(beat.after for beat in beats), phase[-1].moment]
-    return max(end - start for start, end in zip(moments, ends, strict=True))
+    start, end = steady[0].moment, steady[-1].moment
+    return max(beats[0].after - start, end - beats[-1].moment) if beats else end - start
 
 
 def _value(section: Section, looks: list[_Look]) -> Part:
@@ -146,11 +169,14 @@ def _value(section: Section, looks: list[_Look]) -> Part:
         for beat in _beats(looks, instance):
             part.had += 1
             try:
-                off_s = max(0.0, beat.after - float(beat.value), float(beat.value) - beat.moment)
+                value = float(beat.value)
             except (TypeError, ValueError):
+                value = float("nan")
+            if not isfinite(value):
                 part.find(f"{instance} wrote {beat.value!r}", expected="Unix time in seconds", lines=(beat.line,))
                 continue
-            if not off_s <= VALUE_OFF_S:
+            off_s = max(beat.after - value, value - beat.moment)
+            if off_s > VALUE_OFF_S:
                 part.find(
                     f"{instance} wrote {beat.value}, which is {off_s:.0f} s off the server's clock",
                     expected=f"the current time in seconds, {VALUE_OFF_S:g} s off at most",
@@ -159,18 +185,31 @@ def _value(section: Section, looks: list[_Look]) -> Part:
     return part.done()
 
 
-def _expiry(section: Section, looks: list[_Look], ttl_s: float) -> Part:
+def _expiry(section: Section, looks: list[_Look], steady: list[_Look], ttl_s: float) -> Part:
+    """Every key expires, not later than the TTL, and not before the next beat."""
     part = PartBuilder(section, "expiry", "looks", BEATS)
     part.had = sum(bool(look.seen) for look in looks)
-    told: set[str] = set()
-    for look in looks:
-        for instance, key in look.seen.items():
-            ttl_ms = key["ttl_ms"]
-            wrong = "no expiry" if ttl_ms == NO_EXPIRY else f"{ttl_ms / 1000:.1f} s to live"
-            if instance not in told and (ttl_ms == NO_EXPIRY or ttl_ms > (ttl_s + SLACK_S) * 1000):
-                told.add(instance)
-                part.find(f"the key of {instance} has {wrong}", expected=f"{ttl_s:g} s", lines=(look.op.done_no,))
+    for instance in sorted({name for look in looks for name in look.seen}):
+        wrong = (look for look in looks if instance in look.seen and not _expires(look.seen[instance], ttl_s))
+        look = next(wrong, None)
+        if look:
+            ttl_ms = look.seen[instance]["ttl_ms"]
+            seen = "no expiry" if ttl_ms == NO_EXPIRY else f"{ttl_ms / 1000:.1f} s to live"
+            part.find(f"the key of {instance} has {seen}", expected=f"{ttl_s:g} s", lines=(look.op.done_no,))
+        # one look alone may fall between a delete and a write
+        runs = [list(run) for _, run in groupby(steady, key=lambda look: instance in look.seen)]  # noqa: B023  used here
+        gone = next((run for run in runs[1:-1] if instance not in run[0].seen and len(run) > 1), None)
+        if gone:
+            part.find(
+                f"the key of {instance} was gone between two beats",
+                expected="there as long as the replica lives",
+                lines=(gone[0].op.done_no, gone[-1].op.done_no),
+            )
     return part.done()
+
+
+def _expires(key: Key, ttl_s: float) -> bool:
+    return bool(key["ttl_ms"] != NO_EXPIRY and key["ttl_ms"] <= (ttl_s + SLACK_S) * 1000)
 
 
 def _at_once(section: Section, contract: Contract, looks: list[_Look], live: list[str]) -> Part:
@@ -179,43 +218,38 @@ def _at_once(section: Section, contract: Contract, looks: list[_Look], live: lis
     if contract.log.instance is None:
         part.missing = "log.instance is not in the contract"
         return part.done()
-    first = next(section.of("pods"), None)
+    starts = [(no, instance) for no, _ in list(section.of("pods"))[:1] for instance in live]
     born = [(no, str(line.data.get("instance"))) for no, line in section.of("born")]
-    starts = [(first[0], instance) for instance in live] if first else []
-    for no, instance in starts + [pair for pair in born if pair[1] and pair[1] not in live]:
+    for no, instance in starts + [(no, instance) for no, instance in born if instance and instance not in live]:
+        ready = section.lines[no - 1]
         after = [look for look in looks if look.op.call_no > no]
-        if not after or seconds_between(section.lines[no - 1], section.lines[-1]) < EARLY_S:
-            continue
-        part.had += 1
-        early = [look for look in after if _since(section.lines[no - 1], look) <= EARLY_S]
-        if not any(instance in look.seen for look in early):
+        first = next((index for index, look in enumerate(after) if instance in look.seen), len(after))
+        late = [look for look in after[:first] if look.began_s(ready) >= EARLY_S]
+        if late:
             part.find(
                 f"{instance} was ready and had no heartbeat {EARLY_S:g} s later",
                 expected="the first beat at its start",
-                lines=(no, early[-1].op.done_no if early else after[0].op.done_no),
+                lines=(no, late[0].op.done_no),
             )
+        part.had += first < len(after) and after[first].ended_s(ready) <= EARLY_S
     return part.done()
-
-
-def _since(line: Line, look: _Look) -> float:
-    return seconds_between(line, look.op.done) if look.op.done else 0.0
 
 
 def _death(section: Section, contract: Contract, looks: list[_Look], live: list[str], ttl_s: float) -> Part:
     """The heartbeat of the killed process goes within the TTL."""
     part = PartBuilder(section, "death", "killed replicas", 1)
     happened = outcome(section, FAULT)
+    effect = next((pair for pair in section.of("fault", op="effect") if pair[1].data.get("fault") == FAULT), None)
+    born = {str(line.data.get("instance")) for _, line in section.of("born")}
+    left = [instance for instance in live if instance not in born]
     if contract.log.instance is None:
         part.missing = "log.instance is not in the contract"
-    elif not happened.bit:
+    elif effect is None:
         part.doubt = f"the kill did not bite: {happened.why or 'it was not carried out'}"
-    if part.missing or part.doubt:
-        return part.done()
-    inject = next((pair for pair in section.of("fault", op="inject")), None)
-    born = {str(line.data.get("instance")) for _, line in section.of("born")}
-    for instance in live if inject else ():
-        if inject and instance not in born:
-            _judge_gone(part, looks, instance, inject, ttl_s)
+    elif born and len(left) != 1:
+        part.doubt = f"{len(left)} replicas went; which of them was killed is not known"
+    elif born:
+        _judge_gone(part, looks, left[0], effect, ttl_s)
     return part.done()
 
 
@@ -233,15 +267,16 @@ def _stopped(section: Section, contract: Contract, looks: list[_Look], ttl_s: fl
 
 
 def _judge_gone(part: PartBuilder, looks: list[_Look], instance: str, since: tuple[int, Line], ttl_s: float) -> None:
+    """A key that was there before `since` is not there any more when the TTL has passed."""
     no, line = since
     after = [look for look in looks if look.op.call_no > no]
-    if not after or _since(line, after[-1]) < ttl_s:
-        return  # not watched for long enough
-    part.had += 1
-    last = next((look for look in reversed(after) if instance in look.seen), None)
-    if last and _since(line, last) > ttl_s + SLACK_S / 2:
+    if not after or not any(instance in look.seen for look in looks if look.op.call_no < no):
+        return
+    late = [look for look in after if instance in look.seen and look.began_s(line) > ttl_s + SLACK_S]
+    if late:
         part.find(
-            f"the heartbeat of {instance} was still there {_since(line, last):.1f} s later",
+            f"the heartbeat of {instance} was still there {late[-1].began_s(line):.1f} s later",
             expected=f"gone within {ttl_s:g} s",
-            lines=(no, last.op.done_no),
+            lines=(no, late[-1].op.done_no),
         )
+    part.had += bool(late) or instance not in after[-1].seen  # else it was not watched for long enough

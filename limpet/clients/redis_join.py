@@ -53,13 +53,13 @@ class Counts:
         monitor: commands of pods that MONITOR saw, without what scripts called.
         links: commands that the links saw, and that MONITOR had to show.
         joined: of these found in both.
-        lost: connections that a link could not follow to their end.
+        lost: why each connection was lost that a link could not follow to its end.
     """
 
     monitor: int
     links: int
     joined: int
-    lost: int
+    lost: tuple[str, ...]
 
 
 def join(
@@ -72,11 +72,11 @@ def join(
     """
     by_address: dict[str, list[Exchange]] = defaultdict(list)
     pods: dict[str, str] = {}
-    lost = set()
+    lost = []
     for record in records:
         pods[record.address] = record.pod
         if isinstance(record, Lost):
-            lost.add((record.pod, record.connection))
+            lost.append(f"{record.pod}: {record.why}")
         elif carried_out(record) and not 0 < record.replied_ns < from_ns:
             by_address[record.address].append(record)
     followed = {address: _Followed(exchanges) for address, exchanges in by_address.items()}
@@ -102,7 +102,7 @@ def join(
     ]
     found = {id(line.exchange) for line in joined if line.exchange}
     from_pods = sum(1 for line in joined if line.pod and line.script < 0)
-    return joined, Counts(from_pods, len(due), sum(1 for record in due if id(record) in found), len(lost))
+    return joined, Counts(from_pods, len(due), sum(1 for record in due if id(record) in found), tuple(lost))
 
 
 def carried_out(record: Exchange) -> bool:

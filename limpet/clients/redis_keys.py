@@ -13,7 +13,6 @@ from limpet.contract import Contract
 from limpet.errors import ClientError
 from limpet.history import History, Recorder
 
-
 GONE = -2  # a TTL, of a key that is not there
 
 

@@ -83,13 +83,25 @@ class RedisTrace:
     async def __aexit__(self, *_: object) -> None:
         assert self._redis is not None  # it was entered
         until_ns = now_ns()
-        await self._seen_all()
+        await self.catch_up()
         self.monitor.stop()
         if self._log:
             await self._target.act(Trace(None))
         await self._redis.aclose()
         await asyncio.to_thread(self._write, until_ns)
         self._folder.cleanup()
+
+    async def catch_up(self) -> None:
+        """Wait until MONITOR shows what is asked now: then it has shown everything before."""
+        assert self._redis is not None  # it was entered
+        mark = secrets.token_hex(8)
+
+        async def shown() -> bool:
+            return bool(self.monitor.lost) or any(mark.encode() in line for line in self.monitor.lines[-1000:])
+
+        with suppress(RedisError):  # then MONITOR has been lost too, and says so
+            await self._redis.echo(mark)
+            await eventually(shown, within_s=MARK_WITHIN_S, what="the end of the Redis trace")
 
     async def _compare_clocks(self) -> int:
         """How far the server's clock is ahead: in the exchange that was quickest."""
@@ -102,18 +114,6 @@ class RedisTrace:
             there_us = int(seconds) * 1_000_000 + int(micros)
             tries.append((after_ns - before_ns, there_us - (before_ns + after_ns) // 2000))
         return min(tries)[1]
-
-    async def _seen_all(self) -> None:
-        """Wait until MONITOR shows what is asked now: then it has shown everything before."""
-        assert self._redis is not None  # it was entered
-        mark = secrets.token_hex(8)
-
-        async def shown() -> bool:
-            return bool(self.monitor.lost) or any(mark.encode() in line for line in self.monitor.lines[-1000:])
-
-        with suppress(RedisError):  # then MONITOR has been lost too, and says so
-            await self._redis.echo(mark)
-            await eventually(shown, within_s=MARK_WITHIN_S, what="the end of the Redis trace")
 
     def _write(self, until_ns: int) -> None:
         began_ns = now_ns()

@@ -7,7 +7,7 @@ from limpet.clients.sessions import User
 from limpet.clock import Deadline, sleep
 from limpet.errors import DeadlineError
 from limpet.targets.base import Scale
-from limpet.workloads.ledger import fill, read_everywhere, remove
+from limpet.workloads.ledger import fill, insist, read_everywhere, remove
 from limpet.workloads.stack import Stack, at_most
 
 CLIENTS = 4
@@ -75,7 +75,7 @@ async def _step(stack: Stack, replicas: int) -> bool:
 
 async def _burst(stack: Stack, user: User, sessions: int) -> None:
     for _ in range(sessions):
-        session = await user.create(op="new work")
+        session = await insist(user, op="new work")
         if session:
             await stack.looker.session(session, "who")
             await user.delete(session)
