@@ -16,7 +16,9 @@ from limpet.links.watch import Watch
 SUBSCRIBES = frozenset(
     name for kind in (b"", b"P", b"S") for name in (kind + b"SUBSCRIBE", kind + b"UNSUBSCRIBE")
 )  # each has as many confirmations as channels, and no reply
-PUSHED = frozenset(name.lower() for name in SUBSCRIBES) | {b"message", b"pmessage", b"smessage"}
+MESSAGES = frozenset((b"message", b"pmessage", b"smessage"))
+PUSHED = MESSAGES | frozenset(name.lower() for name in SUBSCRIBES)
+NOBODY_KNOWS = 1 << 30  # how many confirmations an end of all subscriptions brings; they are listened for from then on
 STREAMS = frozenset((b"MONITOR", b"SYNC", b"PSYNC"))  # what comes after these are no replies
 
 
@@ -51,6 +53,7 @@ class Conversation:
         self._queue: list[_Asked] | None = None  # inside MULTI: what was queued
         self._held: tuple[Frame, int] | None = None  # a command that is kept back, and how many of its bytes are
         self._subscribed = False
+        self._unconfirmed = 0  # of subscriptions and their ends
         self._lost = False
 
     def command(self, data: bytes) -> int:
@@ -118,6 +121,7 @@ class Conversation:
             return
         if name in SUBSCRIBES:
             self._subscribed = True
+            self._unconfirmed += len(words) - 1 or NOBODY_KNOWS
             self._write(asked, None, 0, NONE)
             return
         if self._queue is not None and name in (b"EXEC", b"DISCARD", b"RESET"):
@@ -140,8 +144,10 @@ class Conversation:
         value = frame.value
         if not (self._subscribed and frame.kind == "*" and value and value[0] in PUSHED):
             return False
-        if value[0].endswith(b"unsubscribe") and value[-1] == 0:
-            self._subscribed = False
+        if value[0] not in MESSAGES:
+            self._unconfirmed -= 1
+            if value[-1] == 0 and self._unconfirmed <= 0:
+                self._subscribed = False
         return True
 
     def _answered(self, value: Any) -> bool:

@@ -1,0 +1,189 @@
+"""Many changes of the same sessions at once through all replicas; then a holder that outlives its lock.
+
+The second is produced on purpose: the link of one replica holds back the command by which it would make its change,
+until its lock has expired and another replica has it. That one is held back too, so that it stands inside its section
+while the first goes on.
+"""
+
+import asyncio
+import glob
+from typing import Any
+
+from limpet.checkers.exclusion import Story, replay
+from limpet.checkers.locking import ACQUISITIONS, CHANGES, CONTENDED, LEFT_SLACK_S
+from limpet.clients.redis_trace import RedisTrace
+from limpet.clients.sessions import User
+from limpet.clock import eventually, sleep
+from limpet.errors import DeadlineError
+from limpet.links.switches import Hold, Switch
+from limpet.targets.base import Link, Pod
+from limpet.workloads.ledger import distinct
+from limpet.workloads.rehearsal import Steps, commands, steps
+from limpet.workloads.stack import Stack, at_most
+
+AT_ONCE = 3
+ROUNDS_MAX = 40
+MORE_THAN_ENOUGH = 1.1  # counted without the links, which know better
+CLIENTS = 4  # of each replica, on one session
+UPDATES = 3  # of each client
+SEEN_WITHIN_S = 5.0
+EXPIRED_SLACK_S = 2.0
+PAST_EXPIRY_S = 0.1  # so that nobody can doubt whether the lock had expired when it was taken again
+LATE_S = 0.7  # for what the first replica still does when it goes on; shorter than backends wait for an answer
+
+
+async def contend_and_outlive(stack: Stack) -> None:
+    """Trace Redis while clients quarrel and a holder outlives its lock, until no lock is left."""
+    redis = stack.contract.redis
+    patterns = [glob.escape(key).replace("{id}", "*") for key in (redis.lock, redis.session, redis.fence) if key]
+    async with RedisTrace(stack.target, stack.history, names=patterns) as trace:
+        homes = list((await stack.user_of_each()).values())
+        await _contend(stack, trace, homes)
+        await _outlive(stack, trace)
+        await _until_no_lock_is_left(stack)
+
+
+async def _contend(stack: Stack, trace: RedisTrace, homes: list[User]) -> None:
+    """Quarrel over sessions until there was enough of it."""
+    acquired = contended = changed = rounds = 0
+    while homes and rounds < ROUNDS_MAX:
+        if min(acquired / ACQUISITIONS, contended / CONTENDED, changed / CHANGES) >= MORE_THAN_ENOUGH:
+            break
+        begun = len(trace.monitor.lines)
+        await at_most(AT_ONCE, [_quarrel(stack, homes, rounds * AT_ONCE + number) for number in range(AT_ONCE)])
+        await trace.catch_up()
+        story = await asyncio.to_thread(_story, stack, trace.monitor.lines[begun:])
+        acquired += len(story.holds)
+        contended += sum(hold.contended for hold in story.holds)
+        changed += sum(not change.first for change in story.changes)
+        rounds += 1
+
+
+def _story(stack: Stack, lines: list[bytes]) -> Story:
+    return replay(commands(lines), stack.contract.redis, fresh=True)
+
+
+async def _quarrel(stack: Stack, homes: list[User], number: int) -> None:
+    """All update one session at the same time, then all delete it."""
+    session = await homes[number % len(homes)].create(key=f"lock-{number}-{stack.random.getrandbits(64):x}")
+    if session is None:
+        return
+    if stack.contract.http.update:
+        jobs = [_updates(user, session, place) for place, user in enumerate(homes * CLIENTS)]
+        await at_most(len(jobs), jobs)
+    jobs = [_delete(user, session) for user in homes * CLIENTS]
+    await at_most(len(jobs), jobs)
+
+
+async def _updates(user: User, session: str, place: int) -> None:
+    for step in range(UPDATES):
+        await user.update(session, await _value(user, session, f"{place}.{step}"))
+
+
+async def _delete(user: User, session: str) -> None:
+    await user.delete(session)
+
+
+async def _value(user: User, session: str, token: str) -> Any:
+    field = user.contract.http.update_field
+    record = await user.read(session)
+    return distinct(record and field and record.get(field), token)
+
+
+async def _outlive(stack: Stack, trace: RedisTrace) -> None:
+    """One replica's change is held back until its lock has expired and another has it; then both go on."""
+    pods = await stack.ready()
+    if len(pods) < 2 or stack.contract.timing.lock_ttl_s is None:  # noqa: PLR2004  one to hold, one to overtake
+        return
+    try:
+        await _overtake(stack, trace, pods[0], pods[1])
+    except DeadlineError as error:
+        stack.history.note("gave up", "overtaking", why=str(error))
+    finally:
+        for pod in pods[:2]:
+            await _set(stack, pod, "pass")
+
+
+async def _overtake(stack: Stack, trace: RedisTrace, first: Pod, second: Pod) -> None:
+    one, other = await stack.direct(first), await stack.direct(second)
+    learnt = await _rehearse(stack, trace, one, other)
+    session = await other.create()
+    if session is None:
+        raise DeadlineError("no session could be created")
+    await _set(stack, first, Hold(_keys(stack, session), learnt.commit))
+    late = asyncio.create_task(_change(one, session, "late"))
+    await _locked(stack, session, wanted=True, within_s=SEEN_WITHIN_S)
+    await _locked(stack, session, wanted=False, within_s=(stack.contract.timing.lock_ttl_s or 0.0) + EXPIRED_SLACK_S)
+    await sleep(PAST_EXPIRY_S)
+    await _set(stack, second, Hold(_keys(stack, session), learnt.acquire + 1))
+    next_ = asyncio.create_task(_change(other, session, "next"))
+    await _locked(stack, session, wanted=True, within_s=SEEN_WITHIN_S)
+    begun = len(trace.monitor.lines)
+    await _set(stack, first, "pass")
+
+    async def heard_of() -> bool:
+        lines = trace.monitor.lines[begun:]
+        return any(f" {learnt.source}:".encode() in line and session.encode() in line for line in lines)
+
+    await eventually(heard_of, within_s=SEEN_WITHIN_S, what=f"what {first.name} had to say")
+    await sleep(LATE_S)
+    await _set(stack, second, "pass")
+    await asyncio.wait([late, next_])
+
+
+async def _rehearse(stack: Stack, trace: RedisTrace, one: User, other: User) -> Steps:
+    """The same change of another session, undisturbed."""
+    session = await other.create()
+    if session is None:
+        raise DeadlineError("no session could be created")
+    lock, *others = _keys(stack, session)
+    begun = len(trace.monitor.lines)
+    await _change(one, session, "rehearsal")
+    await trace.catch_up()
+    learnt = steps(trace.monitor.lines[begun:], lock, others)
+    await other.delete(session)
+    if learnt is None:
+        raise DeadlineError(f"{lock} was not taken when the session was changed")
+    return learnt
+
+
+async def _change(user: User, session: str, token: str) -> None:
+    if user.contract.http.update:
+        await user.update(session, distinct(None, token))
+    else:
+        await user.delete(session)
+
+
+def _keys(stack: Stack, session: str) -> tuple[str, ...]:
+    """The session's lock, and the other keys by which its sections are known."""
+    redis = stack.contract.redis
+    return tuple(key.format(id=session) for key in (redis.lock, redis.session, redis.fence) if key)
+
+
+async def _locked(stack: Stack, session: str, *, wanted: bool, within_s: float) -> None:
+    lock = _keys(stack, session)[0]
+
+    async def as_wanted() -> bool:
+        return (lock in await stack.looker.locks()) == wanted
+
+    await eventually(as_wanted, within_s=within_s, what=f"{lock} {'held' if wanted else 'expired'}")
+
+
+async def _until_no_lock_is_left(stack: Stack) -> None:
+    """Wait as long as a lock may live; what is left then is left over."""
+
+    async def none_left() -> bool:
+        return not await stack.looker.locks()
+
+    try:
+        ttl_s = stack.contract.timing.lock_ttl_s or 0.0
+        await eventually(none_left, within_s=ttl_s + LEFT_SLACK_S, what="no lock left")
+    except DeadlineError as error:
+        stack.history.note("gave up", "no lock left", why=str(error))
+
+
+async def _set(stack: Stack, pod: Pod, switch: Switch) -> None:
+    """Set a pod's link to Redis, and write that down."""
+    name = switch if isinstance(switch, str) else type(switch).__name__
+    stack.history.note("link", name, pod=pod.name)
+    await stack.target.act(Link(pod.name, "redis", switch))
