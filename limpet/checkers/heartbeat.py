@@ -74,7 +74,7 @@ def check(section: Section, contract: Contract) -> Judgement:
     looks = list(_looks(section))
     steady = _steady(section, looks)
     named = _ready(section)
-    live = [instance for instance in named if instance]
+    live = named if all(named) else []
     unnamed = {name for look in steady for name in look.seen if _beats(steady, name)}
     beating = live or sorted(unnamed)
     parts = (
@@ -197,7 +197,7 @@ def _expiry(section: Section, looks: list[_Look], steady: list[_Look], ttl_s: fl
             seen = "no expiry" if ttl_ms == NO_EXPIRY else f"{ttl_ms / 1000:.1f} s to live"
             part.find(f"the key of {instance} has {seen}", expected=f"{ttl_s:g} s", lines=(look.op.done_no,))
         # one look alone may fall between a delete and a write
-        runs = [list(run) for _, run in groupby(steady, key=lambda look: instance in look.seen)]  # noqa: B023  used here
+        runs = [list(run) for _, run in groupby(steady, key=lambda look: instance in look.seen)]
         gone = next((run for run in runs[1:-1] if instance not in run[0].seen and len(run) > 1), None)
         if gone:
             part.find(

@@ -14,6 +14,12 @@ def gadget() -> Contract:
 
 
 @pytest.fixture(scope="session")
+def guide() -> Contract:
+    """The contract of a backend of the older kind."""
+    return contracts.load(shipped.contract("guide"))
+
+
+@pytest.fixture(scope="session")
 def bare(gadget: Contract) -> Contract:
     """A contract that offers no more than it must."""
     http = replace(gadget.http, instance_header=None, instances=None, events=None, update=None, update_field=None)

@@ -15,6 +15,11 @@ class Script:
         self._lines = [Line(0, "begin", guarantee)]
         self._t = 0
 
+    @property
+    def now_s(self) -> float:
+        """The moment of the last line."""
+        return self._t / (1000 * MS)
+
     def wait(self, seconds: float) -> None:
         self._t += int(seconds * 1000) * MS
 
