@@ -14,6 +14,8 @@ LOCKS_MAX = 20
 TOKEN_MAX = 40
 COUNTS = {"active": "sessions:active", "records": "records", "owned": "owned", "websockets": "ws", "locks": "locks"}
 
+SHORT = 6  # of an instance id; a table of ten columns has no more room, and --json has it whole
+
 
 def draw(status: Status, figures: dict[str, Any]) -> RenderableType:
     """Everything of `figures` (see figures.py) that a person looks for."""
@@ -75,11 +77,11 @@ def _of_ingress(figures: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _replicas(figures: dict[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("replica", "phase", "in ingress", "restarts", "age", "health", "ready"):
+    for column in ("replica", "phase", "listed", "restarts", "age", "health", "ready"):
         table.add_column(column, no_wrap=True)
     for column in ("beat", "owned", "ws"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("instance", overflow="fold")
+    table.add_column("id", no_wrap=True)
     instances = {row["instance"]: row for row in figures["instances"]}
     for replica in figures["replicas"]:
         cells = [
@@ -91,9 +93,11 @@ def _replicas(figures: dict[str, Any]) -> Table:
             _or_none(replica["health"]),
             _or_none(replica["ready"]),
         ]
-        table.add_row(*cells, *_beats(instances.pop(replica["instance"], None)), one_line(replica["instance"] or "?"))
+        table.add_row(
+            *cells, *_beats(instances.pop(replica["instance"], None)), one_line(replica["instance"] or "?")[:SHORT]
+        )
     for instance, row in instances.items():  # in Redis, but nobody tells which replica it is
-        table.add_row(*("?" * 7), *_beats(row), one_line(instance))
+        table.add_row(*("?" * 7), *_beats(row), one_line(instance)[:SHORT])
     return table
 
 
