@@ -2,13 +2,13 @@
 
 from itertools import permutations
 
-from limpet.checkers.affinity import KILL_SLACK_S, SETTLED_WITHIN_S
+from limpet.checkers.affinity import KILL_SLACK_S, SETTLED_WITHIN_S, STAYS_S
 from limpet.clients.sessions import User
 from limpet.clients.streams import Watcher
 from limpet.clock import Deadline, sleep
 from limpet.faults.pods import KillPod
 from limpet.workloads.ledger import insist
-from limpet.workloads.stack import Stack
+from limpet.workloads.stack import Stack, at_most
 
 LOOK_EVERY_S = 0.05
 FIRST, SECOND = 0, 1
@@ -26,12 +26,13 @@ async def come_and_go(stack: Stack) -> None:
     """Every order of two watchers' opens and closes, moves between replicas, then a kill with sockets open."""
     homes = await stack.user_of_each()
     users = list(homes.values())
-    for number, order in enumerate(ORDERS if users else ()):
-        await _order(stack, users, order, f"order {number}")
-    if users and stack.contract.websocket and stack.contract.websocket.any_replica:
-        await _move(stack, users)
-    if users:
-        await _kill(stack, users)
+    if not users:
+        return
+    undisturbed = [_order(stack, users, order, f"order {number}") for number, order in enumerate(ORDERS)]
+    if stack.contract.websocket and stack.contract.websocket.any_replica:
+        undisturbed.append(_move(stack, users))
+    await at_most(len(undisturbed), undisturbed)
+    await _kill(stack, users)
 
 
 def _places(stack: Stack, users: list[User]) -> tuple[User, User]:
@@ -93,20 +94,22 @@ async def _kill(stack: Stack, users: list[User]) -> None:
 
 def _casts(stack: Stack, users: list[User]) -> list[tuple[User, ...]]:
     """Who watches what when the kill comes. Users of every replica, since the target chooses which one dies."""
-    first, second = _places(stack, users)
-    if first is second:
-        return [(user,) for user in users]
-    return [(first,), (second,), (first, second), (second, first)]
+    alone = [(user,) for user in users]
+    if stack.contract.websocket is None or not stack.contract.websocket.any_replica:
+        return [*alone]
+    return [*alone, *zip(users, [*users[1:], users[0]], strict=True)]
 
 
 async def _settle(stack: Stack, session: str, step: str, watchers: list[Watcher], within_s: float) -> None:
-    """Look until `ws:{id}` says what these open sockets would have it say, or the time is over."""
-    deadline = Deadline(within_s)
+    """Look until `ws:{id}` says what these open sockets would have it say, and stays so, or the time is over."""
+    over, stays = Deadline(within_s), Deadline(STAYS_S)
     pods = {watcher.pod for watcher in watchers if watcher.open}
     while True:
+        last = over.passed()
         named = (await stack.looker.session(session, step)).get("websocket")
-        if (named in pods or ("" in pods and named)) if pods else named is None:
-            return
-        if deadline.passed():
+        right = (named in pods or ("" in pods and named)) if pods else named is None
+        if not right:
+            stays = Deadline(STAYS_S)
+        if stays.passed() or (last and not right):
             return
         await sleep(LOOK_EVERY_S)
