@@ -34,7 +34,7 @@ def check(section: Section, contract: Contract) -> Judgement:
         _overlap(section, overlapping),
         _lists(section, operations, accesses),
         _update(section, contract),
-        _replicas(section, operations, who),
+        _replicas(section, contract, operations, who),
     )
     evidence = {"operations": len(operations), "overlapping": overlapping, "sessions": len(accesses)}
     return Judgement(section.guarantee, parts, evidence=evidence, budget="an order for every session")
@@ -178,12 +178,11 @@ def _update(section: Section, contract: Contract) -> Part:
     return part.done()
 
 
-def _replicas(section: Section, operations: list[Op], who: Answerers) -> Part:
+def _replicas(section: Section, contract: Contract, operations: list[Op], who: Answerers) -> Part:
     """Every replica took part."""
     declared = replicas_declared(section)
     part = PartBuilder(section, "replicas", "replicas", max(declared, 1))
     through = {who.of(op) for op in operations} - {""}
     part.had = len(through)
-    if not through:
-        part.missing = "nothing tells which replica answered"
+    part.missing = Answerers.missing(contract)
     return part.done()
