@@ -38,14 +38,11 @@ class Side(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Hand on the end of this direction, and keep the other one open."""
         self._lane.end(reset=False)
-        return not self._other.ended
+        return True
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End the connection behind what is still on its way: orderly if both directions had ended, else as a reset."""
-        if exc is None and self._lane.ended and self._other.ended:
-            self.connection.end(reset=False)
-        else:
-            self._lane.end(reset=True)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as a Protocol
+        """Hand on that this side is gone, as a reset; an orderly end comes from `eof_received`."""
+        self._lane.end(reset=True)
 
     def pause_writing(self) -> None:
         """Stop reading from the other side."""
@@ -75,8 +72,8 @@ class Connection:
         left: Callable[["Connection"], None],
         conversation: Conversation | None = None,
     ) -> None:
-        self.there = Lane(self._reset)
-        self.back = Lane(self._reset)
+        self.there = Lane(self._ended, self._reset)
+        self.back = Lane(self._ended, self._reset)
         self.near = Side(self, self.there, self.back)
         self.far = Side(self, self.back, self.there)
         self.conversation = conversation
@@ -132,6 +129,10 @@ class Connection:
         if self.conversation:
             self.conversation.end()
         self._left(self)
+
+    def _ended(self) -> None:
+        if self.there.done and self.back.done:
+            self.end(reset=False)
 
     def _reset(self) -> None:
         self.end(reset=True)

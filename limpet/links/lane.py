@@ -27,10 +27,11 @@ class Lane:
         pace: when what passes is due; None: at once.
         tap: looks at all that passes.
         ended: what ends this direction was read: no more comes.
+        done: its orderly end has come out.
     """
 
-    def __init__(self, on_reset: Callable[[], None]) -> None:
-        """`on_reset` is called when a reset has come out at the end."""
+    def __init__(self, on_end: Callable[[], None], on_reset: Callable[[], None]) -> None:
+        """`on_end` is called when an orderly end has come out, `on_reset` when a reset has."""
         self.reader: asyncio.Transport | None = None
         self.writer: asyncio.Transport | None = None
         self.stalled = False
@@ -39,9 +40,10 @@ class Lane:
         self.pace: Pace | None = None
         self.tap: Tap | None = None
         self.ended = False
+        self.done = False
+        self._on_end = on_end
         self._on_reset = on_reset
         self._reset = False
-        self._eof_sent = False
         self._read = b""  # and not looked at
         self._queue: deque[tuple[float, bytes]] = deque()  # looked at; when it is due
         self._queued = 0
@@ -125,9 +127,10 @@ class Lane:
                 self._wake_at(self._end_due_s)
             elif self._reset:
                 self._on_reset()
-            elif not (self._eof_sent or self.writer.is_closing()):
-                self._eof_sent = True
+            elif not (self.done or self.writer.is_closing()):
+                self.done = True
                 self.writer.write_eof()
+                self._on_end()
 
     def _wake_at(self, at_s: float) -> None:
         if self._timer:

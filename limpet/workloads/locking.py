@@ -26,6 +26,8 @@ ROUNDS_MAX = 40
 MORE_THAN_ENOUGH = 1.1  # counted without the links, which know better
 CLIENTS = 4  # of each replica, on one session
 UPDATES = 3  # of each client
+TRIES = 2  # to hold a replica up at the right moment
+CREATES = 5
 SEEN_WITHIN_S = 5.0
 EXPIRED_SLACK_S = 2.0
 PAST_EXPIRY_S = 0.1  # so that nobody can doubt whether the lock had expired when it was taken again
@@ -95,21 +97,21 @@ async def _outlive(stack: Stack, trace: RedisTrace) -> None:
     pods = await stack.ready()
     if len(pods) < 2 or stack.contract.timing.lock_ttl_s is None:  # noqa: PLR2004  one to hold, one to overtake
         return
-    try:
-        await _overtake(stack, trace, pods[0], pods[1])
-    except DeadlineError as error:
-        stack.history.note("gave up", "overtaking", why=str(error))
-    finally:
-        for pod in pods[:2]:
-            await _set(stack, pod, "pass")
+    for _ in range(TRIES):
+        try:
+            await _overtake(stack, trace, pods[0], pods[1])
+            break
+        except DeadlineError as error:
+            stack.history.note("gave up", "overtaking", why=str(error))
+        finally:
+            for pod in pods[:2]:
+                await _set(stack, pod, "pass")
 
 
 async def _overtake(stack: Stack, trace: RedisTrace, first: Pod, second: Pod) -> None:
     one, other = await stack.direct(first), await stack.direct(second)
     learnt = await _rehearse(stack, trace, one, other)
-    session = await other.create()
-    if session is None:
-        raise DeadlineError("no session could be created")
+    session = await _session(other)
     await _set(stack, first, Hold(_keys(stack, session), learnt.commit))
     late = asyncio.create_task(_change(one, session, "late"))
     await _locked(stack, session, wanted=True, within_s=SEEN_WITHIN_S)
@@ -133,9 +135,7 @@ async def _overtake(stack: Stack, trace: RedisTrace, first: Pod, second: Pod) ->
 
 async def _rehearse(stack: Stack, trace: RedisTrace, one: User, other: User) -> Steps:
     """The same change of another session, undisturbed."""
-    session = await other.create()
-    if session is None:
-        raise DeadlineError("no session could be created")
+    session = await _session(other)
     lock, *others = _keys(stack, session)
     begun = len(trace.monitor.lines)
     await _change(one, session, "rehearsal")
@@ -145,6 +145,14 @@ async def _rehearse(stack: Stack, trace: RedisTrace, one: User, other: User) -> 
     if learnt is None:
         raise DeadlineError(f"{lock} was not taken when the session was changed")
     return learnt
+
+
+async def _session(user: User) -> str:
+    for _ in range(CREATES):
+        session = await user.create()
+        if session:
+            return session
+    raise DeadlineError(f"{CREATES} creates were not acknowledged")
 
 
 async def _change(user: User, session: str, token: str) -> None:
