@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from limpet.checkers.cell import Cell
@@ -64,15 +64,17 @@ class _Unit:
 
 
 class _Session:
-    def __init__(self, session: str, *, fresh: bool) -> None:
-        self.lock = LockReplay(session, fresh=fresh)
+    def __init__(self, session: str, *, fresh: bool, unlocked: bool) -> None:
+        self.lock = LockReplay(session, unlocked=fresh or unlocked)
         self.record: Cell[str] = Cell(UNKNOWN, empty=fresh)
         self.known = not fresh
 
 
-def replay(commands: Iterable[Command], keys: Redis, *, fresh: bool) -> Story:
-    """Go through the trace. `fresh`: nothing was in Redis when it began."""
-    teller = _Teller(keys, fresh=fresh)
+def replay(commands: Sequence[Command], keys: Redis, *, fresh: bool, unlocked: bool = False) -> Story:
+    """Go through the trace. `fresh`: nothing was in Redis when it began; `unlocked`: at least no lock was."""
+    teller = _Teller(keys, fresh=fresh, unlocked=unlocked)
+    for command in commands:
+        teller.prepare(command)
     at_us = 0
     for command in commands:
         teller.take(command)
@@ -81,19 +83,29 @@ def replay(commands: Iterable[Command], keys: Redis, *, fresh: bool) -> Story:
 
 
 class _Teller:
-    def __init__(self, keys: Redis, *, fresh: bool) -> None:
+    def __init__(self, keys: Redis, *, fresh: bool, unlocked: bool) -> None:
         self._patterns = {
             kind: re.compile(re.escape(pattern).replace(re.escape("{id}"), "(?P<id>.+)"))
             for kind, pattern in (("lock", keys.lock), ("fence", keys.fence), ("record", keys.session))
             if pattern
         }
         self._fresh = fresh
+        self._unlocked = unlocked
+        self._tries: set[int] = set()  # units that want to acquire a lock
         self._sessions: dict[str, _Session] = {}
         self._by_token: dict[str, Hold] = {}
         self._units: dict[int, _Unit] = defaultdict(_Unit)
         self._watched: dict[str, set[str]] = defaultdict(set)  # source -> keys
         self._changes: list[Change] = []
         self._puzzles: list[tuple[int, str]] = []
+
+    def prepare(self, command: Command) -> None:
+        """Every command once, before it is taken: what a unit is for shows only at its end."""
+        lock = self._patterns.get("lock")
+        for arg in command.args[:1]:
+            effect = write(command, arg) if lock and lock.fullmatch(arg) else None
+            if effect and effect.kind == "set":
+                self._tries.add(command.unit)
 
     def take(self, command: Command) -> None:
         """The next command."""
@@ -125,10 +137,9 @@ class _Teller:
     def _take_key(self, command: Command, unit: _Unit, kind: str, key: str, session: str) -> None:
         about = self._sessions.get(session)
         if about is None:
-            about = self._sessions[session] = _Session(session, fresh=self._fresh)
+            about = self._sessions[session] = _Session(session, fresh=self._fresh, unlocked=self._unlocked)
         effect = write(command, key)
-        tries = kind == "lock" and effect is not None and effect.kind == "set"
-        if not tries and not command.name.startswith(("EVAL", "FCALL")):  # what a script calls tells what it is about
+        if command.unit not in self._tries:
             about.lock.heard_of(command)
         if kind != "lock" and reads(command, key):
             unit.looked_at.add(session)

@@ -78,16 +78,16 @@ class LockReplay:
         puzzles: (line, what) that cannot be by all that was seen before.
     """
 
-    def __init__(self, session: str, *, fresh: bool) -> None:
-        """`fresh`: nobody held it at first; else that is not known."""
+    def __init__(self, session: str, *, unlocked: bool) -> None:
+        """`unlocked`: nobody held it at first; else that is not known."""
         self.holds: list[Hold] = []
         self.intrusions: list[Intrusion] = []
         self.permanent: list[tuple[int, Hold]] = []
         self.puzzles: list[tuple[int, str]] = []
         self._session = session
         self._somebody = Hold(0, session, UNKNOWN, UNKNOWN, 0, -1)
-        self._lock: Cell[Hold] = Cell(self._somebody, empty=fresh)
-        self._fence: Cell[str] = Cell(UNKNOWN, empty=fresh)
+        self._lock: Cell[Hold] = Cell(self._somebody, empty=unlocked)
+        self._fence: Cell[str] = Cell(UNKNOWN, empty=unlocked)
         self._early: tuple[int, str] = (-1, "")  # a fence that was taken before the lock: its unit and itself
 
     def rightful(self, command: Command, named: Sequence[Hold]) -> bool:
@@ -143,7 +143,7 @@ class LockReplay:
             self._early = command.unit, value
 
     def heard_of(self, command: Command) -> None:
-        """A command that names a key of the session and does not try to acquire the lock."""
+        """A command that names a key of the session, in a unit that does not try to acquire the lock."""
         for hold in self.holds:
             if hold.overtaken_no and hold.pod == command.pod:
                 hold.returned = True

@@ -31,7 +31,8 @@ def check(section: Section, contract: Contract) -> Judgement:
         missing = Part("one holder", missing="redis.lock is not in the contract")
         return Judgement(section.guarantee, (missing,))
     fresh = any(line.data.get("fresh") for _, line in section.of("target"))
-    story = replay(commands(section), contract.redis, fresh=fresh)
+    unlocked = next((op.done.value == {} for op in section.ops("locks") if op.type == "ok" and op.done), False)
+    story = replay(list(commands(section)), contract.redis, fresh=fresh, unlocked=unlocked)
     traced = [line for _, line in section.of("trace")]
     doubt = _doubt(traced[-1].data.get("lost", "") if traced else "Redis was not traced", story)
     parts = (
@@ -155,7 +156,7 @@ def _fences(section: Section, contract: Contract, story: Story) -> PartBuilder:
         if not hold.certain:
             continue
         part.had += 1
-        if not hold.fence and (hold.used or hold.end == "released"):
+        if not hold.fence and (hold.used or (hold.answered and hold.end == "released")):
             part.find(f"{_who(hold)} took no fence for {hold.session}", expected="a larger one", lines=(hold.no,))
         if not hold.fence or hold.fence == UNKNOWN:
             continue

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from limpet.history import Line, Section
+from limpet.history import Section
 
 Kind = Literal["set", "drop", "expire", "persist", "count", "other"]
 Condition = Literal["", "absent", "present", "equal"]
@@ -38,7 +38,7 @@ class Command:
         unit: equal for all commands that were carried out as one.
         at_us: when, by the server's clock.
         known: whether its reply is known.
-        delivered: whether the pod got that.
+        delivered: whether the pod got that, or the reply of the script that called it.
         called: a script called it; `in_multi`: it was queued in a transaction.
     """
 
@@ -84,27 +84,27 @@ class Write:
 
 def commands(section: Section) -> Iterator[Command]:
     """All traced commands, in the order of the server."""
+    delivered: dict[Any, bool] = {}  # of each script
     for no, line in section.of("redis"):
-        yield _command(no, line)
-
-
-def _command(no: int, line: Line) -> Command:
-    data = line.data
-    outcome = data.get("outcome")
-    return Command(
-        no=no,
-        name=line.op,
-        args=tuple(data.get("args", ())),
-        pod=line.pod or str(data.get("from", "")).rpartition(":")[0],
-        source=str(data.get("from", "")),
-        unit=int(data.get("unit", no)),
-        at_us=int(data.get("at_us", 0)),
-        known=outcome in ("replied", "undelivered"),
-        delivered=outcome == "replied",
-        called=outcome == "called",
-        in_multi=bool(data.get("multi")),
-        reply=data.get("reply"),
-    )
+        data = line.data
+        outcome = data.get("outcome")
+        called = outcome == "called"
+        if not called:
+            delivered[data.get("order")] = outcome == "replied"
+        yield Command(
+            no=no,
+            name=line.op,
+            args=tuple(data.get("args", ())),
+            pod=line.pod or str(data.get("from", "")).rpartition(":")[0],
+            source=str(data.get("from", "")),
+            unit=int(data.get("unit", no)),
+            at_us=int(data.get("at_us", 0)),
+            known=outcome in ("replied", "undelivered"),
+            delivered=delivered.get(data.get("script") if called else data.get("order"), False),
+            called=called,
+            in_multi=bool(data.get("multi")),
+            reply=data.get("reply"),
+        )
 
 
 def reads(command: Command, key: str) -> bool:

@@ -39,6 +39,7 @@ async def contend_and_outlive(stack: Stack) -> None:
     redis = stack.contract.redis
     patterns = [glob.escape(key).replace("{id}", "*") for key in (redis.lock, redis.session, redis.fence) if key]
     async with RedisTrace(stack.target, stack.history, names=patterns) as trace:
+        await stack.looker.locks()
         homes = list((await stack.user_of_each()).values())
         await _contend(stack, trace, homes)
         await _outlive(stack, trace)
