@@ -27,7 +27,8 @@ class RedisStory(Script):
         """One command, its words parted by blanks; the number of its line. `reply` None is nil."""
         self._order += 1
         name, *args = command.split()
-        data = {
+        data: dict[str, Any] = {
+            "from": f"{pod}:5000",
             "args": args,
             "order": self._order,
             "unit": unit or self._order,
@@ -36,7 +37,7 @@ class RedisStory(Script):
         known: dict[str, Any] = (
             {"reply": reply, "outcome": outcome} if self._links or outcome == "called" else {"outcome": "unknown"}
         )
-        return self.add("redis", name, pod=pod, **(data | {"from": f"{pod}:5000"} | known | more))
+        return self.add("redis", name, pod=pod, **(data | known | more))
 
     def script(self, pod: str, head: str, *calls: str, reply: Any = 1) -> int:
         """A script and what it calls; the number of the last line."""
