@@ -38,7 +38,7 @@ class _Create(msgspec.Struct, forbid_unknown_fields=True):
     podName: str = ""  # noqa: N815 - names of the contract's JSON
     containerName: str = ""  # noqa: N815
     labels: Labels = {}
-    source: str = "synthetic"
+    source: str | None = None
     rate: float = 10.0
     size: int = 0
     timeout: int | None = None
@@ -61,15 +61,21 @@ _stop = msgspec.json.Decoder(_Stop)
 async def wanted_session(request: Request, settings: Settings) -> Wanted:
     """The body of a create. Raises ApiError (400, 413)."""
     body: _Create = _decode(_create, await _body(request, settings.body_bytes))
-    gadget = GADGETS.get(body.type)
-    if gadget is None:
+    if body.type not in GADGETS:
         raise bad_input("type", f"unknown type {body.type[:100]!r}; one of: {', '.join(GADGETS)}")
-    if body.source not in SOURCES:
-        raise bad_input("source", f"unknown source {body.source[:100]!r}; one of: {', '.join(SOURCES)}")
+    source = settings.source_names[0] if body.source is None else body.source
+    if source not in settings.source_names:
+        what = f"source {source} is not enabled" if source in SOURCES else f"unknown source {source[:100]!r}"
+        raise bad_input("source", f"{what}; one of: {', '.join(settings.source_names)}")
+    gadget = SOURCES[source].gadgets.get(body.type)
+    if gadget is None:
+        raise bad_input("type", f"source {source} has no {body.type}; it has: {', '.join(SOURCES[source].gadgets)}")
     for field in ("namespace", "podName", "containerName"):
         value = getattr(body, field)
         if (value or field == "namespace") and not NAME.fullmatch(value):
             raise bad_input(field, f"`{field}` must be a name of Kubernetes: letters, digits, '-', '.' and '_'")
+        if value and field != "namespace" and not SOURCES[source].has_pods:
+            raise bad_input(field, f"source {source} knows no pods; leave `{field}` out")
     if not (math.isfinite(body.rate) and 0 < body.rate <= RATE_MAX):
         raise bad_input("rate", f"`rate` must be above 0 and at most {RATE_MAX:g} events per second")
     if not 0 <= body.size <= SIZE_MAX:
@@ -84,7 +90,7 @@ async def wanted_session(request: Request, settings: Settings) -> Wanted:
         pod_name=body.podName,
         container_name=body.containerName,
         labels=_labels(body.labels),
-        source=body.source,
+        source=source,
         rate=body.rate,
         size=body.size,
         timeout_ns=timeout_ns,

@@ -89,7 +89,7 @@ class Runner:
 
         error = ""
         try:
-            await SOURCES[session.source](session).run(emit)
+            await SOURCES[session.source].open(session).run(emit)
         except SourceError as broken:
             error = str(broken)
         except Exception:

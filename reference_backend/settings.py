@@ -6,8 +6,10 @@ BACKEND_.
 
 from typing import Annotated
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from reference_backend.sources import SOURCES
 
 PREFIX = "BACKEND_"
 
@@ -34,6 +36,11 @@ class Settings(BaseSettings):
     )
     advertise_host: str = Field(
         default="", description="host by which other replicas reach this one; HOST, or this host's address, if empty"
+    )
+
+    sources: str = Field(
+        default="synthetic",
+        description="sources that clients may select, with commas between them; the first is the default",
     )
 
     heartbeat_interval_s: PositiveFloat = Field(default=5.0, description="time between two heartbeats")
@@ -82,6 +89,20 @@ class Settings(BaseSettings):
     history_interval_s: PositiveFloat = Field(default=0.5, description="time between two writes to the history")
     search_wait_s: PositiveFloat = Field(default=5.0, description="longest time that a search of the history may take")
 
+    @field_validator("sources")
+    @classmethod
+    def _known_sources(cls, given: str) -> str:
+        names = _names(given)
+        unknown = [name for name in names if name not in SOURCES]
+        if unknown or not names:
+            raise ValueError(f"{unknown[0] if unknown else 'nothing'} is no source; there are: {', '.join(SOURCES)}")
+        return given
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """The sources that clients may select; the first is the default."""
+        return _names(self.sources)
+
 
 def read() -> Settings:
     """The settings of this process.
@@ -112,3 +133,7 @@ def describe() -> str:
     ]
     wide = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     return "\n".join(f"  {name:<{wide[0]}}  {default:<{wide[1]}}  {meaning}" for name, default, meaning in rows)
+
+
+def _names(given: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in given.split(",") if name.strip())

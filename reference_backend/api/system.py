@@ -14,6 +14,7 @@ from reference_backend.catalogue import GADGETS
 from reference_backend.membership import Member, Membership
 from reference_backend.metrics import Metric
 from reference_backend.settings import Settings
+from reference_backend.sources import SOURCES
 
 NAMESPACES = ("default", "demo", "kube-system")
 
@@ -63,8 +64,14 @@ class SystemCalls:
         return Response(rendered, media_type=metrics.CONTENT_TYPE)
 
     async def gadgets(self, _request: Request) -> Response:
-        """The catalogue."""
-        return json_response([gadget.shown() for gadget in GADGETS.values()])
+        """The catalogue, and for each gadget the sources that can be selected."""
+        enabled = self._settings.source_names
+        return json_response(
+            [
+                gadget.shown() | {"sources": [name for name in enabled if gadget.type in SOURCES[name].gadgets]}
+                for gadget in GADGETS.values()
+            ]
+        )
 
     async def namespaces(self, _request: Request) -> Response:
         """Where gadgets can be pointed."""

@@ -1,8 +1,10 @@
 """What a source is: whatever observes a cluster, or pretends to, on behalf of one gadget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
+from reference_backend.catalogue import Gadget
 from reference_backend.session import Session
 
 Emit = Callable[[bytes], None]
@@ -25,9 +27,16 @@ class Source(Protocol):
         ...
 
 
-class SourceKind(Protocol):
-    """Makes sources of one kind."""
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """One kind of source.
 
-    def __call__(self, session: Session) -> Source:
-        """A source for this session, not yet running."""
-        ...
+    Attributes:
+        open: makes a source for a session, not yet running.
+        gadgets: what it can run, by type, with the parameters that it heeds.
+        has_pods: whether it can be pointed at one pod or container.
+    """
+
+    open: Callable[[Session], Source]
+    gadgets: Mapping[str, Gadget]
+    has_pods: bool = True
