@@ -1,25 +1,53 @@
 """`history`: every streamed event is in the history once, searchable, and replay equals what was streamed.
 
-Events are told apart by what they carry. Between the first and the last event that a watcher got, the history has
-exactly what the watcher got, in the same order.
+Between the first and the last event that a watcher got, the history has exactly what the watcher got, in the same
+order. What is missing may still be on its way: it is blamed only once the time for that is over.
 """
 
-import json
-from collections import Counter, defaultdict
-from itertools import pairwise
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from limpet.checkers.parts import PartBuilder
+from limpet.checkers.recorded import Event, alike, gaps, items, matched, once, overlap, recorded, streamed, unique
 from limpet.contract import Contract
-from limpet.history import Op, Section
+from limpet.history import Line, Op, Section, seconds_between
 from limpet.verdict import Judgement, Part
 
 SESSIONS = 12
 RUN_S = 4.0
 COMPLETE_WITHIN_S = 10.0
+LIMIT = 1000  # events asked for in one answer
 EVENTS = 100
+TOLD_APART = 6
 UNWATCHED = 3
 AFTER_DELETE = 6
+BESIDE_S = 1.0  # two watchers may get one event as far apart
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """One session whose history was asked for after its end.
+
+    Attributes:
+        kind: how it was watched: `watched`, `late`, `twice`, `unwatched`.
+        replay: the last answer, None where none was had.
+        recorded: its events.
+        watched: what each watcher got; told from others in the same way as `recorded`.
+        final: whether nothing may be on its way any more.
+    """
+
+    id: str
+    kind: str
+    replay: Op | None
+    recorded: list[Event]
+    watched: list[list[Event]]
+    final: bool
+
+    @property
+    def line(self) -> int:
+        """The line of the replay."""
+        return self.replay.done_no if self.replay else 0
 
 
 def check(section: Section, contract: Contract) -> Judgement:
@@ -28,200 +56,183 @@ def check(section: Section, contract: Contract) -> Judgement:
         return Judgement(
             section.guarantee, (Part("replay", missing="http.events and http.search are not in the contract"),)
         )
-    streamed = _streamed(section)
-    replays = _last(section, "replay after")
+    sessions = list(_sessions(section, contract))
     parts = (
-        _replay(section, contract, streamed, replays),
-        _once(section, contract, replays),
-        _unwatched(section, contract, replays),
-        _complete(section, contract, replays),
-        _viewers(section, contract, streamed),
-        _live(section, contract),
-        _search(section, contract, replays),
+        _replay(section, contract, sessions),
+        _once(section, contract, sessions),
+        _unwatched(section, contract, sessions),
+        _complete(section, contract, sessions),
+        _viewers(section, contract, sessions),
+        _answers(section),
+        _search(section, contract, sessions),
     )
     evidence = {
-        "sessions": len(replays),
-        "streamed": sum(len(events) for watchers in streamed.values() for events in watchers.values()),
-        "recorded": sum(len(_recorded(op)) for op in replays.values()),
+        "sessions": len(sessions),
+        "streamed": sum(len(events) for session in sessions for events in session.watched),
+        "recorded": sum(len(session.recorded) for session in sessions),
     }
     budget = f"complete {COMPLETE_WITHIN_S:g} s after the delete"
     return Judgement(section.guarantee, parts, evidence=evidence, budget=budget)
 
 
-def items(body: Any) -> list[Any]:
-    """The events of an answer: the array itself, or the first array in an object."""
-    if isinstance(body, dict):
-        body = next((value for value in body.values() if isinstance(value, list)), [])
-    return body if isinstance(body, list) else []
+def _sessions(section: Section, contract: Contract) -> Iterator[_Session]:
+    replays = {op.call.session: op for op in section.ops("replay after") if op.type == "ok"}
+    got = streamed(section)
+    for _, line in section.of("kind"):
+        id_ = str(line.data.get("session"))
+        replay = replays.get(id_)
+        history, *watched = alike(recorded(replay, contract), *got.get(id_, {}).values())
+        yield _Session(id_, line.op, replay, history, watched, _final(section, replay))
 
 
-def _key(payload: Any) -> str:
-    return json.dumps(payload, sort_keys=True)
+def _final(section: Section, op: Op | None) -> bool:
+    """Whether this answer came so late, and has so few events, that nothing may be missing in it."""
+    if op is None or op.done is None or len(items(op.done.value)) >= LIMIT:
+        return False
+    ends = [d.done for d in section.ops("delete") if d.type == "ok" and d.done and d.call.session == op.call.session]
+    return any(seconds_between(end, op.call) >= COMPLETE_WITHIN_S for end in ends)
 
 
-def _recorded(op: Op) -> list[str]:
-    """What each recorded event carries, as text, in the order of the answer; only events, no interruptions or ends."""
-    found = []
-    for item in items(op.done.value if op.done else None):
-        kind = item.get("type") if isinstance(item, dict) else None
-        if kind in (None, "event") or "data" in item:
-            found.append(_key(item["data"] if isinstance(item, dict) and "data" in item else item))
-    return found
+def _about_events(section: Section, contract: Contract, name: str, what: str, enough: int) -> PartBuilder:
+    part = PartBuilder(section, name, what, enough)
+    part.missing = "" if contract.http.events else "http.events is not in the contract"
+    return part
 
 
-def _last(section: Section, op_name: str) -> dict[str, Op]:
-    """The last good answer of each session."""
-    return {op.call.session: op for op in section.ops(op_name) if op.type == "ok"}
+def _miss(part: PartBuilder, session: _Session, seen: str, expected: str, *lines: int) -> None:
+    """Something is not in the history; as long as it may be on its way, that is a doubt."""
+    if session.final:
+        part.find(seen, expected=expected, lines=(*lines, session.line))
+    else:
+        part.doubt = f"{seen}; but it was not asked again after {COMPLETE_WITHIN_S:g} s, or the answer was cut"
 
 
-def _streamed(section: Section) -> dict[str, dict[int, list[tuple[int, str]]]]:
-    """Session -> watcher -> (line, what the event carries)."""
-    found: dict[str, dict[int, list[tuple[int, str]]]] = defaultdict(lambda: defaultdict(list))
-    for no, line in section.of("message", op="event"):
-        found[line.session][line.process].append((no, _key(line.data.get("payload"))))
-    return found
-
-
-def _replay(
-    section: Section,
-    contract: Contract,
-    streamed: dict[str, dict[int, list[tuple[int, str]]]],
-    replays: dict[str, Op],
-) -> Part:
-    part = PartBuilder(section, "replay equals stream", "streamed events", EVENTS)
-    if contract.http.events is None:
-        part.missing = "http.events is not in the contract"
-        return part.done()
-    for session, watchers in streamed.items():
-        replay = replays.get(session)
-        for events in watchers.values():
-            if replay is None:
-                part.find(f"{session} was streamed and has no replay", expected="its events", lines=(events[0][0],))
-                continue
+def _replay(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
+    part = _about_events(section, contract, "replay equals stream", "streamed events", EVENTS)
+    for session in sessions:
+        counts = [event.count for event in once(session.recorded) if event.count is not None]
+        if not session.watched and counts != sorted(counts):
+            part.find(f"the history of {session.id} is not in the order of its source", expected="the order of events",
+                      lines=(session.line,))  # fmt: skip
+        for events in session.watched if session.replay else ():
             part.had += len(events)
-            _compare(part, session, events, _recorded(replay), replay.done_no)
+            _compare(part, session, events)
     return part.done()
 
 
-def _compare(
-    part: PartBuilder, session: str, events: list[tuple[int, str]], recorded: list[str], replay_line: int
-) -> None:
+def _compare(part: PartBuilder, session: _Session, events: list[Event]) -> None:
     """One watcher's events against the history between its first and its last."""
-    places: dict[str, int] = {}
-    for place, key in enumerate(recorded):
-        places.setdefault(key, place)
-    for no, key in events:
-        if key not in places:
-            part.find(f"an event of {session} was streamed and is not in the history", expected="in it once",
-                      lines=(no, replay_line))  # fmt: skip
-    found = [(no, places[key]) for no, key in events if key in places]
-    for (before_no, before), (no, place) in pairwise(found):
-        if place <= before:
-            part.find(
-                f"the history has two events of {session} in another order than they were streamed",
-                expected="the order of the stream",
-                lines=(before_no, no, replay_line),
-            )
-        elif place > before + 1:
-            part.find(
-                f"the history has {place - before - 1} events of {session} that its watcher did not get",
-                expected="what was streamed, no more",
-                lines=(before_no, no, replay_line),
-            )
+    missing, kept, window = matched(session.recorded, events)
+    for event in missing:
+        seen = f"an event of {session.id} was streamed and is not in the history"
+        _miss(part, session, seen, "in it once", event.line)
+    if window is None:
+        part.find(
+            f"the history has events of {session.id} in another order than they were streamed",
+            expected="the order of the stream",
+            lines=(kept[0].line, kept[-1].line, session.line),
+        )
+        return
+    # what another watcher got is for `viewers agree` to judge, and what is there too often for `each once`
+    somebodys = {event.key for watched in session.watched for event in watched}
+    strange = [key for key in window if key not in somebodys]
+    if strange:
+        part.find(
+            f"the history has {len(strange)} events of {session.id} that its watchers did not get",
+            expected="what was streamed, no more",
+            lines=(kept[0].line, kept[-1].line, session.line),
+        )
 
 
-def _once(section: Section, contract: Contract, replays: dict[str, Op]) -> Part:
-    part = PartBuilder(section, "each once", "sessions", SESSIONS)
-    part.missing = "" if contract.http.events else "http.events is not in the contract"
-    for session, op in replays.items() if contract.http.events else ():
-        part.had += 1
-        twice = [key for key, count in Counter(_recorded(op)).items() if count > 1]
-        if twice:
-            part.find(f"the history has {len(twice)} events of {session} more than once", expected="each once",
-                      lines=(op.done_no,))  # fmt: skip
+def _once(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
+    """Nothing is there twice; events that carry the same and have no number are only told by how often they came."""
+    part = _about_events(section, contract, "each once", "sessions", TOLD_APART)
+    for session in sessions if contract.http.events else ():
+        if session.recorded and unique(session.recorded):
+            part.had += 1
+            more = Counter(event.key for event in session.recorded) - Counter({e.key for e in session.recorded})
+        elif session.recorded and session.watched:
+            part.had += 1
+            more = Counter()
+            for events in session.watched:
+                _, kept, window = matched(session.recorded, events)
+                came = Counter(event.key for event in kept)
+                more |= Counter(key for key in window or () if key in came) - came
+        else:
+            continue
+        if more:
+            part.find(f"the history has {more.total()} events of {session.id} too often", expected="each once",
+                      lines=(session.line,))  # fmt: skip
     return part.done()
 
 
-def _kinds(section: Section, kind: str) -> set[str]:
-    return {str(line.data.get("session")) for _, line in section.of("kind", op=kind)}
-
-
-def _unwatched(section: Section, contract: Contract, replays: dict[str, Op]) -> Part:
+def _unwatched(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
     """What nobody watched was recorded too, and so was what came before a late watcher."""
-    part = PartBuilder(section, "unwatched", "sessions", UNWATCHED)
-    part.missing = "" if contract.http.events else "http.events is not in the contract"
-    streamed = _streamed(section)
-    for session in sorted(_kinds(section, "unwatched")) if contract.http.events else ():
-        replay = replays.get(session)
-        part.had += 1
-        if replay is None or not _recorded(replay):
-            lines = (replay.done_no,) if replay else ()
-            part.find(f"{session} ran unwatched and has no history", expected="its events", lines=lines)
-    for session in sorted(_kinds(section, "late")) if contract.http.events else ():
-        replay, watchers = replays.get(session), list(streamed.get(session, {}).values())
-        if replay and watchers and _recorded(replay)[:1] == [watchers[0][0][1]]:
-            part.find(
-                f"the history of {session} begins with its first watcher, who came late",
-                expected="the events before it too",
-                lines=(watchers[0][0][0], replay.done_no),
-            )
+    part = _about_events(section, contract, "unwatched", "sessions", UNWATCHED)
+    counted = contract.websocket is not None and contract.websocket.source_counter is not None
+    for session in sessions if contract.http.events else ():
+        first = next((next_ for before, next_ in gaps(session.recorded) if before == 0), None)
+        if session.kind not in ("unwatched", "late"):
+            continue
+        part.had += session.kind == "unwatched" and bool(session.recorded)
+        if first is not None:
+            seen = f"the history of {session.id} begins with the source's event {first}"
+            _miss(part, session, seen, "the events before it too")
+        elif (
+            session.kind == "unwatched" and session.replay and not session.recorded and counted
+        ):  # a source that does not count may be silent
+            _miss(part, session, f"{session.id} ran unwatched and has no history", "its events")
     return part.done()
 
 
-def _complete(section: Section, contract: Contract, replays: dict[str, Op]) -> Part:
+def _complete(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
     """By the source's own count nothing is missing between the first recorded event and the last."""
-    part = PartBuilder(section, "complete", "sessions", SESSIONS)
+    part = _about_events(section, contract, "complete", "sessions", SESSIONS)
     counter = contract.websocket.source_counter if contract.websocket else None
-    if counter is None or not counter.startswith("data."):
+    if counter is None:
         part.missing = "websocket.source_counter is not in the contract"
-        return part.done()
-    name = counter.removeprefix("data.")
-    for session, op in replays.items():
-        payloads = [json.loads(key) for key in _recorded(op)]
-        counts = [p[name] for p in payloads if isinstance(p, dict) and isinstance(p.get(name), int)]
-        part.had += bool(counts)
-        for before, count in pairwise(counts):
-            if count != before + 1:
-                part.find(
-                    f"in the history of {session}, {counter} goes from {before} to {count}",
-                    expected="each event of the source, in order",
-                    lines=(op.done_no,),
-                )
+    announced = {line.session for _, line in section.of("message", op="interruption")}
+    for session in sessions:
+        part.had += any(event.count is not None for event in session.recorded)
+        if session.id in announced:
+            continue
+        came = {event.count for events in session.watched for event in events}
+        for before, next_ in gaps(session.recorded):
+            if before and not came >= set(range(before + 1, next_)):  # else it was streamed, and missing in the replay
+                seen = f"in the history of {session.id}, {counter} goes from {before} to {next_}"
+                _miss(part, session, seen, "each event of the source")
     return part.done()
 
 
-def _viewers(section: Section, contract: Contract, streamed: dict[str, dict[int, list[tuple[int, str]]]]) -> Part:
+def _viewers(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
     """Two watchers of one session get the same events while both watch."""
     part = PartBuilder(section, "viewers agree", "pairs of watchers", 1)
     part.missing = "" if contract.websocket else "[websocket] is not in the contract"
-    for session in sorted(_kinds(section, "twice")):
-        watchers = list(streamed.get(session, {}).values())
-        if len(watchers) < 2:  # noqa: PLR2004  a pair
+    for session in sessions:
+        if session.kind != "twice" or len(session.watched) < 2:  # noqa: PLR2004  a pair
             continue
-        part.had += 1
-        one, other = ([key for _, key in events] for events in watchers[:2])
-        common = set(one) & set(other)
-        if not common:
-            part.find(f"two watchers of {session} have no event in common", expected="the same events",
-                      lines=(watchers[0][0][0], watchers[1][0][0]))  # fmt: skip
-            continue
-        shared = [_between(keys, common) for keys in (one, other)]
-        if shared[0] != shared[1]:
-            part.find(f"two watchers of {session} got different events at the same time", expected="the same events",
-                      lines=(watchers[0][0][0], watchers[1][0][0]))  # fmt: skip
+        one, other = session.watched[:2]
+        agree = overlap(one, other)
+        beside = _beside(section, one, other) or _beside(section, other, one)
+        part.had += agree or beside
+        if beside and not agree:
+            part.find(f"two watchers of {session.id} got different events at the same time", expected="the same events",
+                      lines=(one[0].line, other[0].line))  # fmt: skip
     return part.done()
 
 
-def _between(keys: list[str], common: set[str]) -> list[str]:
-    """From the first to the last that both got."""
-    places = [place for place, key in enumerate(keys) if key in common]
-    return keys[places[0] : places[-1] + 1]
+def _beside(section: Section, one: list[Event], other: list[Event]) -> bool:
+    """Whether one of the first's events surely came while the second watched."""
+    moments: list[Line] = [section.lines[event.line - 1] for event in one]
+    first, last = (section.lines[event.line - 1] for event in (other[0], other[-1]))
+    return any(
+        seconds_between(first, moment) >= BESIDE_S and seconds_between(moment, last) >= BESIDE_S for moment in moments
+    )
 
 
-def _live(section: Section, contract: Contract) -> Part:
-    """The history can be asked while the gadget runs."""
+def _answers(section: Section) -> Part:
+    """The history can be asked, also while the gadget runs."""
     part = PartBuilder(section, "answers", "replays and searches", SESSIONS)
-    part.missing = "" if contract.http.events or contract.http.search else "http.events is not in the contract"
     for op in section.ops("replay live", "replay after", "search live", "search after"):
         part.had += 1
         if op.failed:
@@ -230,34 +241,41 @@ def _live(section: Section, contract: Contract) -> Part:
     return part.done()
 
 
-def _search(section: Section, contract: Contract, replays: dict[str, Op]) -> Part:
-    """A search for a session finds what its replay has, also after the session is gone."""
+def _search(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
+    """A search for a session finds what the replay before it had, and no more than the replay after it has."""
     part = PartBuilder(section, "search", "sessions", AFTER_DELETE)
-    if contract.http.search is None:
-        part.missing = "http.search is not in the contract"
-        return part.done()
-    sessions = {str(line.data.get("session")) for _, line in section.of("kind")}
-    for session, op in _last(section, "search after").items():
+    part.missing = "" if contract.http.search else "http.search is not in the contract"
+    searches = {op.call.session: op for op in section.ops("search after") if op.type == "ok"}
+    replays = [op for op in section.ops("replay after") if op.type == "ok"]
+    for session in sessions:
+        op = searches.get(session.id)
+        if op is None:
+            continue
         part.had += 1
-        found, replay = Counter(_recorded(op)), replays.get(session)
-        wanted = Counter(_recorded(replay)) if replay else Counter()
-        if wanted - found:
+        own = [replay for replay in replays if replay.call.session == session.id]
+        before = next((replay for replay in reversed(own) if replay.done_no < op.call_no), None)
+        after = next((replay for replay in own if replay.call_no > op.done_no), None)
+        found = _payloads(recorded(op, contract))
+        wanted = _payloads(once(recorded(before, contract)))
+        for events in session.watched if contract.http.events is None else ():
+            wanted |= _payloads(once(events))
+        lacks, extra = wanted - found, found - _payloads(recorded(after, contract))
+        if lacks and _final(section, op):
             part.find(
-                f"a search for {session} lacks {(wanted - found).total()} of {wanted.total()} recorded events",
+                f"a search for {session.id} lacks {lacks.total()} of {wanted.total()} events",
                 expected="all of them",
-                lines=tuple(o.done_no for o in (replay, op) if o),
+                lines=tuple(replay.done_no for replay in (before, op) if replay),
             )
-        # what it has beyond the replay may have come since; whether a gadget goes on is for `session-record` to judge
-        others = sorted({id_ for item in items(op.done.value if op.done else None) for id_ in sessions & _texts(item)})
-        if set(others) - {session}:
+        elif lacks:
+            part.doubt = f"a search for {session.id} lacks {lacks.total()} events, and was not made again later"
+        if extra and after:
             part.find(
-                f"a search for {session} finds events of {', '.join(i for i in others if i != session)}",
-                expected="only events of that session",
-                lines=(op.done_no,),
+                f"a search for {session.id} finds {extra.total()} events that its replay has not",
+                expected="only events of that session, each once",
+                lines=(op.done_no, after.done_no),
             )
     return part.done()
 
 
-def _texts(item: Any) -> set[str]:
-    """The texts that an event has at its top level: among them the session it belongs to."""
-    return {value for value in item.values() if isinstance(value, str)} if isinstance(item, dict) else set()
+def _payloads(events: list[Event]) -> Counter[str]:
+    return Counter(event.payload for event in events)

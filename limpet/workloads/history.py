@@ -1,14 +1,17 @@
 """Gadgets that run for a while, watched from the start, late, twice and not at all; then what was recorded of them."""
 
-from limpet.checkers.history import COMPLETE_WITHIN_S, RUN_S, SESSIONS, items
+from collections.abc import Callable
+
+from limpet.checkers.history import COMPLETE_WITHIN_S, LIMIT, RUN_S, SESSIONS
+from limpet.checkers.recorded import Event, events, gaps
 from limpet.clients.sessions import User
 from limpet.clients.streams import Watcher
 from limpet.clock import Deadline, sleep
+from limpet.contract import Endpoint
 from limpet.workloads.ledger import insist
 from limpet.workloads.stack import Stack, at_most
 
 LOOK_EVERY_S = 0.25
-LIMIT = {"limit": "1000"}
 KINDS = {"watched": 1, "late": 0, "twice": 2, "unwatched": 0}  # with how many watchers from the start
 
 
@@ -45,18 +48,45 @@ async def _watch(stack: Stack, user: User, session: str) -> Watcher:
 
 
 async def _ask(stack: Stack, user: User, session: str, when: str, watchers: list[Watcher]) -> None:
-    """Replay until it has as much as was streamed and does not grow, or the time is over; then search once."""
-    http = stack.contract.http
-    deadline = Deadline(COMPLETE_WITHIN_S)
+    """Replay, search, and replay again, so that the search can be judged while the history still grows.
+
+    Replays are repeated until they have as much as was streamed, no holes and do not grow, or the time is over.
+    """
+    http, over = stack.contract.http, Deadline(COMPLETE_WITHIN_S)
     wanted = max((watcher.events for watcher in watchers), default=1)
-    before = -1
-    while http.events:
-        answer = await user.call(f"replay {when}", http.events, session=session, params=LIMIT)
-        count = len(items(answer.body)) if answer and answer.good else 0
-        settled = count >= wanted and (when == "live" or count == before)  # a running gadget never settles
-        if settled or deadline.passed():
-            break
-        before = count
-        await sleep(LOOK_EVERY_S)
+    running = when == "live"  # a running gadget never settles
+
+    def settled(now: list[Event], before: list[Event]) -> bool:
+        return len(now) >= wanted and (running or (len(now) == len(before) and not gaps(now)))
+
+    def found(now: list[Event], _: list[Event]) -> bool:
+        return running or len(now) >= wanted
+
+    if http.events:
+        wanted = len(await _repeat(user, f"replay {when}", http.events, session, enough=settled, over=over))
     if http.search:
-        await user.call(f"search {when}", http.search, session=session, params={"session_id": session, **LIMIT})
+        await _repeat(user, f"search {when}", http.search, session, enough=found, over=over)
+    if http.events and http.search and not running:
+        await _repeat(user, f"replay {when}", http.events, session, enough=found, over=over)
+
+
+async def _repeat(
+    user: User,
+    op: str,
+    endpoint: Endpoint,
+    session: str,
+    *,
+    enough: Callable[[list[Event], list[Event]], bool],
+    over: Deadline,
+) -> list[Event]:
+    """Ask until an answer is enough beside the one before it, once more when the time is over; the last answer."""
+    params: dict[str, str] = {"limit": str(LIMIT)} | ({} if "{id}" in endpoint.path else {"session_id": session})
+    before: list[Event] = []
+    while True:
+        last = over.passed()
+        answer = await user.call(op, endpoint, session=session, params=params)
+        now = events(answer.body, user.contract) if answer and answer.good else []
+        if last or enough(now, before):
+            return now
+        before = now
+        await sleep(LOOK_EVERY_S)
