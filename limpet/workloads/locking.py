@@ -13,7 +13,7 @@ from limpet.checkers.exclusion import Story, replay
 from limpet.checkers.locking import ACQUISITIONS, CHANGES, CONTENDED, LEFT_SLACK_S
 from limpet.clients.redis_trace import RedisTrace
 from limpet.clients.sessions import User
-from limpet.clock import eventually, sleep
+from limpet.clock import Deadline, eventually, sleep
 from limpet.errors import DeadlineError
 from limpet.links.switches import Hold, Switch
 from limpet.targets.base import Link, Pod
@@ -23,6 +23,7 @@ from limpet.workloads.stack import Stack, at_most
 
 AT_ONCE = 3
 ROUNDS_MAX = 40
+CONTEND_S_MAX = 25.0  # about five times what it takes; a backend that leaves its locks behind would take for ever
 MORE_THAN_ENOUGH = 1.1  # counted without the links, which know better
 CLIENTS = 4  # of each replica, on one session
 UPDATES = 3  # of each client
@@ -49,7 +50,8 @@ async def contend_and_outlive(stack: Stack) -> None:
 async def _contend(stack: Stack, trace: RedisTrace, homes: list[User]) -> None:
     """Quarrel over sessions until there was enough of it."""
     acquired = contended = changed = rounds = 0
-    while homes and rounds < ROUNDS_MAX:
+    deadline = Deadline(CONTEND_S_MAX)
+    while homes and rounds < ROUNDS_MAX and not deadline.passed():
         if min(acquired / ACQUISITIONS, contended / CONTENDED, changed / CHANGES) >= MORE_THAN_ENOUGH:
             break
         begun = len(trace.monitor.lines)
