@@ -1,14 +1,18 @@
 """Histories of what pods do in Redis, written by hand, as a trace would have them."""
 
+from dataclasses import replace
 from typing import Any
 
 from checkers.script import Script
 
+from limpet.contract import Contract
 from limpet.history import Section
 
 START_US = 1_800_000_000_000_000
 A, B = "backend-1", "backend-2"
 TTL_MS = "10000"
+ONE, RELEASES, EXPIRES, TOKENS = "one holder", "only the holder releases", "every lock expires", "token unique"
+FENCES, STALE, UNLOCKED, LEAKS = "fence grows", "stale holder cannot write", "changes under the lock", "none leaks"
 
 
 class RedisStory(Script):
@@ -116,3 +120,22 @@ class RedisStory(Script):
         counts: dict[str, Any] = {"lost": "", "links": self._links} | trace
         self.note("trace", **counts)
         return self.section()
+
+
+def story(**how: bool) -> RedisStory:
+    """Enough of everything."""
+    return RedisStory(**how).enough().overtaken()
+
+
+def simple(pod: str, session: str, token: str, *between: str) -> RedisStory:
+    """The beginning of a section of plain commands, after enough has happened."""
+    one = story()
+    one.do(pod, f"SET lock:session:{session} {token} NX PX {TTL_MS}")
+    for command in between:
+        one.do(pod, command, reply=1)
+    return one
+
+
+def unfenced(contract: Contract) -> Contract:
+    """The same contract without fences."""
+    return replace(contract, redis=replace(contract.redis, fence=None))
