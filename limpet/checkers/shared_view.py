@@ -6,10 +6,12 @@ the history happened later.
 """
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, cast
 
-from limpet.checkers import registers
+from limpet.checkers import ledger, registers
 from limpet.checkers.parts import Answerers, PartBuilder, replicas_declared
 from limpet.checkers.registers import Access, Illegal
 from limpet.contract import Contract
@@ -26,13 +28,14 @@ OPS = ("create", "read", "update", "delete", "list")
 def check(section: Section, contract: Contract) -> Judgement:
     """Judge `shared-view` from the operations on all sessions."""
     operations = section.ops(*OPS)
-    accesses = _accesses(operations, contract)
+    creates = _creates(operations)
+    accesses = _accesses(operations, creates, contract)
     who = Answerers(section)
     overlapping = len(set().union(*map(_overlapping, accesses.values())))
     parts = (
-        _linearizable(section, operations, accesses),
+        _linearizable(section, operations, creates, accesses),
         _overlap(section, overlapping),
-        _lists(section, operations, accesses),
+        _lists(section, operations, contract),
         _update(section, contract),
         _replicas(section, contract, operations, who),
     )
@@ -51,38 +54,69 @@ def _overlapping(accesses: Iterable[Access]) -> set[int]:
     }
 
 
-def _content(record: object, contract: Contract) -> str:
-    """What a record says in the field that updates write, as text; nothing and emptiness are the same."""
-    value = record.get(contract.http.update_field) if isinstance(record, dict) else None
-    return json.dumps(value or None, sort_keys=True)
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """How the contents of records are told apart: by what updates write, since a backend may keep more beside that."""
+
+    field: str | None
+    keys: frozenset[str]
+
+    @classmethod
+    def of(cls, operations: list[Op], contract: Contract) -> "_Content":
+        written = [op.call.value for op in operations if op.call.op == "update" and isinstance(op.call.value, dict)]
+        return cls(contract.http.update_field, frozenset(key for value in written for key in value))
+
+    def text(self, value: object) -> str:
+        """A value of the field, as text; nothing and emptiness are the same."""
+        if isinstance(value, dict) and self.keys:
+            value = {key: value[key] for key in self.keys if key in value}
+        return json.dumps(value or None, sort_keys=True)
+
+    def read(self, record: object) -> str:
+        """What a record says in the field."""
+        return self.text(record.get(self.field) if isinstance(record, dict) and self.field else None)
 
 
-def _accesses(operations: list[Op], contract: Contract) -> dict[str, list[Access]]:
+def _creates(operations: list[Op]) -> dict[str, list[Op]]:
+    """Session -> the creates that were answered with it, which should be one."""
+    found: dict[str, list[Op]] = defaultdict(list)
+    for op in operations:
+        if op.call.op == "create" and op.type == "ok" and op.done and op.done.session:
+            found[op.done.session].append(op)
+    return found
+
+
+def _accesses(operations: list[Op], creates: Mapping[str, list[Op]], contract: Contract) -> dict[str, list[Access]]:
     """Session -> all accesses to it. Sessions whose create was not acknowledged are not among them."""
-    creates = {op.done.session: op for op in operations if op.call.op == "create" and op.type == "ok" and op.done}
-    found: dict[str, list[Access]] = {id_: [] for id_ in creates}
-    for id_, op in creates.items():
-        record = op.done.value if op.done else None
-        found[id_].append(Access("write", op.call_no, op.done_no, _content(record, contract), line=op.done_no))
+    content = _Content.of(operations, contract)
+    tries = {op.call.value: op for op in reversed(operations) if op.call.op == "create" and op.call.value}
+    found: dict[str, list[Access]] = {}
+    for id_, (op, *_) in creates.items():
+        # a create that is tried again with its key may have happened the first time
+        begun, record = tries.get(op.call.value, op).call_no, op.done.value if op.done else None
+        found[id_] = [Access("write", begun, op.done_no, content.read(record), line=op.done_no)]
     for op in operations:
         if op.call.op == "list":
-            _spread_list(op, creates, found)
+            _spread_list(op, found)
         elif op.call.session in found:
-            access = _access(op, contract)
+            access = _access(op, content)
             if access:
                 found[op.call.session].append(access)
     return found
 
 
-def _access(op: Op, contract: Contract) -> Access | None:
+def _access(op: Op, content: _Content) -> Access | None:
     """What one operation on a known session was; None when it says nothing."""
     if op.type == "fail" and op.data.get("status") in (NOT_FOUND, GONE):
         return _made("absent", op)
+    record = op.done.value if op.done else None
     match op.call.op:
+        case "read" if op.type == "ok" and record is None:
+            return _made("absent", op)
         case "read" if op.type == "ok":
-            return _made(*_observed(op, contract))
+            return _made("read", op, content.read(record)) if content.field else _made("present", op)
         case "update":
-            return _made("write", op, json.dumps(op.call.value or None, sort_keys=True))
+            return _made("write", op, content.text(op.call.value))
         case "delete" if op.type != "fail":
             return _made("delete", op)
         case _:
@@ -95,31 +129,34 @@ def _made(kind: registers.Kind, op: Op, value: str | None = None) -> Access:
     return Access(kind, op.call_no, end, value, outcome, op.done_no or op.call_no)
 
 
-def _observed(op: Op, contract: Contract) -> tuple[registers.Kind, Op, str | None]:
-    record = op.done.value if op.done else None
-    if record is None:
-        return "absent", op, None
-    return ("read", op, _content(record, contract)) if contract.http.update_field else ("present", op, None)
-
-
-def _spread_list(op: Op, creates: Mapping[str, Op], found: dict[str, list[Access]]) -> None:
+def _spread_list(op: Op, found: dict[str, list[Access]]) -> None:
     """One list as a read of every session that anybody could know by its end."""
     if op.type != "ok" or op.done is None:
         return
     shown = set(op.done.value or ())
-    for id_, create in creates.items():
+    for id_, accesses in found.items():
         if id_ in shown:
-            found[id_].append(Access("present", op.call_no, op.done_no, line=op.done_no))
-        elif create.call_no < op.done_no:
-            found[id_].append(Access("absent", op.call_no, op.done_no, line=op.done_no))
+            accesses.append(Access("present", op.call_no, op.done_no, line=op.done_no))
+        elif accesses[0].start < op.done_no:
+            accesses.append(Access("absent", op.call_no, op.done_no, line=op.done_no))
 
 
-def _linearizable(section: Section, operations: list[Op], accesses: dict[str, list[Access]]) -> Part:
+def _linearizable(
+    section: Section, operations: list[Op], creates: Mapping[str, list[Op]], accesses: dict[str, list[Access]]
+) -> Part:
     part = PartBuilder(section, "linearizable", "operations", OPERATIONS)
     part.had = sum(op.type in ("ok", "fail") for op in operations)
+    for id_, (one, *more) in creates.items():
+        for other in more:
+            if other.call.value is None or other.call.value != one.call.value:
+                part.find(f"{id_} is what two creates were answered with", expected="a session of its own for each",
+                          lines=(one.done_no, other.done_no))  # fmt: skip
     for id_, ones in accesses.items():
-        for illegal in registers.check(ones):
-            part.find(f"{id_}: {_told(illegal)}", expected="one order of all operations", lines=_lines(illegal))
+        try:
+            for illegal in registers.check(ones):
+                part.find(f"{id_}: {_told(illegal)}", expected="one order of all operations", lines=_lines(illegal))
+        except ValueError as error:
+            part.doubt = f"{id_}: {error}"
     return part.done()
 
 
@@ -138,35 +175,35 @@ def _overlap(section: Section, overlapping: int) -> Part:
     return part.done()
 
 
-def _lists(section: Section, operations: list[Op], accesses: dict[str, list[Access]]) -> Part:
-    """A list has no id twice, and none that nobody created."""
+def _lists(section: Section, operations: list[Op], contract: Contract) -> Part:
+    """A list has no session twice that was there all the time, and none that nobody created."""
     part = PartBuilder(section, "lists", "lists", 1)
-    known = set(accesses)
-    for op in section.ops("baseline"):
-        known |= _ids(op.done.value if op.done else None)
-    untold = sum(op.call.op == "create" and op.type == "info" for op in operations)
+    book = ledger.entries(section)
     strange: dict[str, int] = {}
+    known = {line.session for line in section.lines}
     for op in operations:
         if op.call.op != "list" or op.type != "ok" or op.done is None:
             continue
         part.had += 1
         shown: list[str] = op.done.value or []
-        twice = {id_ for id_ in shown if shown.count(id_) > 1} if len(set(shown)) < len(shown) else ()
-        for id_ in twice:
-            part.find(f"a list has {id_} twice", expected="each session once", lines=(op.done_no,))
-        for id_ in shown:
+        for id_, times in Counter(shown).items():
+            if times > 1 and id_ in book and book[id_].must_be_shown(op):
+                part.find(f"a list has {id_} {times} times", expected="each session once", lines=(op.done_no,))
             if id_ not in known:
                 strange.setdefault(id_, op.done_no)
+    if not any(line.data.get("fresh") for _, line in section.of("target")):
+        return part.done()  # sessions of others may have been there before, and may come
     # an id that nobody was told of may come from a create of unknown outcome
-    for id_, line in list(strange.items())[untold:]:
-        part.find(f"a list has {id_}, which nobody created", expected="sessions that were created", lines=(line,))
+    for id_, line_no in list(strange.items())[_untold(section, contract) :]:
+        part.find(f"a list has {id_}, which nobody created", expected="sessions that were created", lines=(line_no,))
     return part.done()
 
 
-def _ids(listed: object) -> set[str]:
-    items = listed if isinstance(listed, list) else []
-    texts = (item.values() for item in items if isinstance(item, dict))
-    return {value for values in texts for value in values if isinstance(value, str)}
+def _untold(section: Section, contract: Contract) -> int:
+    """How many sessions there may be that nobody was told of."""
+    creates = section.ops("create", "visit")
+    told = {op.call.value for op in creates if op.type == "ok" and contract.http.idempotency_header}
+    return sum(op.type == "info" and (op.call.value is None or op.call.value not in told) for op in creates)
 
 
 def _update(section: Section, contract: Contract) -> Part:
@@ -179,10 +216,10 @@ def _update(section: Section, contract: Contract) -> Part:
 
 
 def _replicas(section: Section, contract: Contract, operations: list[Op], who: Answerers) -> Part:
-    """Every replica took part."""
+    """Every replica took part; without an instance header, in the visits of those who stick to it."""
     declared = replicas_declared(section)
     part = PartBuilder(section, "replicas", "replicas", max(declared, 1))
-    through = {who.of(op) for op in operations} - {""}
-    part.had = len(through)
+    told = operations if contract.http.instance_header else section.ops("visit")
+    part.had = len({who.of(op) for op in told} - {""})
     part.missing = Answerers.missing(contract)
     return part.done()

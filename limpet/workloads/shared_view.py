@@ -19,8 +19,6 @@ PER_SESSION = 2 + CLIENTS * (STEPS + LAST_STEPS)
 
 async def work_together(stack: Stack) -> None:
     """As many sessions as it takes to have `OPERATIONS` operations, each created, worked on and deleted."""
-    watcher = await stack.user()
-    await watcher.call("baseline", stack.contract.http.list)
     homes = list((await stack.user_of_each()).values())
     sessions = -(-OPERATIONS // PER_SESSION)
     await at_most(GROUPS, [_life(stack, homes, number) for number in range(sessions)])
