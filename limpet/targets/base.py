@@ -70,8 +70,15 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Stall:
+    """Stop the main thread of a pod's process and no other, as a blocked event loop would stand still."""
+
+    pod: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resume:
-    """SIGCONT a paused pod."""
+    """Let a paused or stalled pod go on."""
 
     pod: str
 
@@ -118,7 +125,7 @@ class Trace:
     log: Path | None
 
 
-Action = Delete | Kill | Pause | Resume | Scale | RollOut | Restart | Link | Trace
+Action = Delete | Kill | Pause | Stall | Resume | Scale | RollOut | Restart | Link | Trace
 
 
 class Target(Protocol):

@@ -1,12 +1,15 @@
 """Heartbeats watched for a while, then one replica dies, another's event loop stops, and a new one starts."""
 
+import asyncio
+
 from limpet.checkers.heartbeat import BEATS, EARLY_S, SLACK_S, TOLERANCE
 from limpet.clock import Deadline, sleep
 from limpet.faults.pods import KillPod
-from limpet.targets.base import Pause, Resume
+from limpet.targets.base import Pause, Pod, Resume, Stall
 from limpet.workloads.stack import Stack
 
 LOOK_EVERY_S = 0.1
+ANSWER_WITHIN_S = 0.5
 
 
 async def listen(stack: Stack) -> None:
@@ -34,13 +37,35 @@ async def _stop_and_kill(stack: Stack, ttl_s: float) -> None:
         stack.history.note("born", pod.name, instance=pod.instance)
     await _watch_for(stack, EARLY_S)
     stopped = pods[-1]
-    await stack.target.act(Pause(stopped.name))
+    await _stop_loop(stack, stopped)
     stack.history.note("stopped loop", stopped.name, instance=stopped.instance)
     try:
         await _watch_for(stack, ttl_s + 2 * SLACK_S)
     finally:
         await stack.target.act(Resume(stopped.name))
         stack.history.note("resumed loop", stopped.name, instance=stopped.instance)
+
+
+async def _stop_loop(stack: Stack, pod: Pod) -> None:
+    """Stop the main thread alone; where that is not the one that serves, or cannot be done, the whole process.
+
+    A heartbeat from a thread of its own goes on while the event loop stands still, and must not.
+    """
+    if not stack.target.capabilities().get("stall", "this target cannot"):
+        await stack.target.act(Stall(pod.name))
+        if not await _answers(stack, pod):
+            return
+        await stack.target.act(Resume(pod.name))
+    await stack.target.act(Pause(pod.name))
+
+
+async def _answers(stack: Stack, pod: Pod) -> bool:
+    user = await stack.direct(pod)
+    http = stack.contract.http
+    try:
+        return await asyncio.wait_for(user.call("alive", http.health or http.list), ANSWER_WITHIN_S) is not None
+    except TimeoutError:
+        return False
 
 
 async def _watch_for(stack: Stack, duration_s: float) -> None:

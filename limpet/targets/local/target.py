@@ -25,13 +25,14 @@ from limpet.errors import LimpetError, UnsupportedError
 from limpet.history import History
 from limpet.links.link import HOST
 from limpet.owner import owner_pid as owner_in_environment
-from limpet.targets.base import Action, Delete, Kill, Link, Pause, Pod, Restart, Resume, RollOut, Scale, Trace
+from limpet.targets.base import Action, Delete, Kill, Link, Pause, Pod, Restart, Resume, RollOut, Scale, Stall, Trace
 from limpet.targets.local.deployment import Deployment, all_of
 from limpet.targets.local.parts import Parts
 from limpet.targets.local.pod import LocalPod
 from limpet.targets.local.podmaking import Maker
 from limpet.targets.local.ports import Ports
 from limpet.targets.local.processes import Processes
+from limpet.targets.local.stall import MainThread, unsupported
 
 SIGNALS: Mapping[type[Action], signal.Signals] = {
     Kill: signal.SIGKILL,
@@ -79,6 +80,7 @@ class LocalTarget:
         self._maker = Maker(contract, self._ports, self._logs)
         self._began_ns = 0
         self._processes: Processes | None = None
+        self._stalls: dict[str, MainThread] = {}
         self._parts: Parts | None = None
         self._deployment = Deployment(
             replicas,
@@ -147,6 +149,8 @@ class LocalTarget:
 
     async def close(self) -> None:
         """End everything; returns when nothing is left. Closing again does nothing."""
+        for stalled in list(self._stalls):
+            await self._end_stall(stalled)
         for pod in self._deployment.pods:
             await pod.abandon()
         if self._parts:
@@ -170,7 +174,12 @@ class LocalTarget:
         """Everything can be done but what concerns a part that this contract does not need."""
         no_redis = "" if self._maker.needs("redis") else "the contract's local command takes no Redis"
         no_link = no_redis and ("" if self._maker.needs("postgres") else f"{no_redis} and no database")
-        return dict.fromkeys(ABILITIES, "") | {"redis": no_redis, "trace": no_redis, "link": no_link}
+        return dict.fromkeys(ABILITIES, "") | {
+            "redis": no_redis,
+            "trace": no_redis,
+            "link": no_link,
+            "stall": unsupported(),
+        }
 
     async def pods(self) -> list[Pod]:
         """All pods, those that are ending too, oldest first. Raises PartFailedError when a part of the stack died."""
@@ -184,7 +193,10 @@ class LocalTarget:
         match action:
             case Delete(pod, grace_s):
                 await deployment.delete(deployment.pod(pod), grace_s)
+            case Stall(pod):
+                await self._stall(deployment.pod(pod))
             case Kill(pod) | Pause(pod) | Resume(pod):
+                await self._end_stall(pod)
                 await deployment.pod(pod).signal(SIGNALS[type(action)])
             case Scale(replicas):
                 await deployment.scale(replicas)
@@ -192,14 +204,8 @@ class LocalTarget:
                 await deployment.roll_out()
             case Restart(part, hard):
                 await parts.restart(part, hard=hard)
-            case Link(pod, dependency, switch):
-                if parts.relay is None or dependency not in parts.upstreams:
-                    raise UnsupportedError("link", f"the contract's local command takes no {dependency}")
-                await parts.relay.links.set(deployment.pod(pod).spec.name, dependency, switch)
-            case Trace(log):
-                if parts.relay is None or "redis" not in parts.upstreams:
-                    raise UnsupportedError("trace", self.capabilities()["trace"])
-                await parts.relay.links.trace(log)
+            case Link() | Trace():
+                await self._act_on_links(parts, action)
 
     def redis(self) -> Redis:
         """A client of Redis past all links, named `limpet` there; the caller closes it."""
@@ -214,6 +220,31 @@ class LocalTarget:
         if not path.is_file():
             raise LimpetError(f"there was no pod {pod!r}: {path} is missing")
         return path.read_text(encoding="utf-8", errors="replace")
+
+    async def _act_on_links(self, parts: Parts, action: Link | Trace) -> None:
+        dependency = action.dependency if isinstance(action, Link) else "redis"
+        if parts.relay is None or dependency not in parts.upstreams:
+            name = type(action).__name__.lower()
+            raise UnsupportedError(name, f"the contract's local command takes no {dependency}")
+        if isinstance(action, Link):
+            pod = self._deployment.pod(action.pod).spec.name
+            await parts.relay.links.set(pod, action.dependency, action.switch)
+        else:
+            await parts.relay.links.trace(action.log)
+
+    async def _stall(self, pod: LocalPod) -> None:
+        pid = pod.seen(listed=False).pid
+        if not pid:
+            raise LimpetError(f"pod {pod.spec.name} has no process: it is {pod.phase}")
+        await self._end_stall(pod.spec.name)
+        stalled = MainThread(pid)
+        await stalled.begin()
+        self._stalls[pod.spec.name] = stalled
+
+    async def _end_stall(self, pod: str) -> None:
+        stalled = self._stalls.pop(pod, None)
+        if stalled:
+            await stalled.end()
 
     def _running(self) -> Parts:
         if self._processes is None or self._parts is None:
