@@ -35,7 +35,7 @@ def check(section: Section, contract: Contract) -> Judgement:
         "steps": " -> ".join(map(str, STEPS)),
         "requests": len(traffic),
         "new work": "; ".join(
-            "/".join(map(str, sorted(who.shares(section, no, end).values()))) for no, end, _ in _steps(section)
+            "/".join(map(str, sorted(who.shares(no, end).values()))) for no, end, _ in _steps(section)
         ),
     }
     return Judgement(section.guarantee, parts, evidence=evidence, budget="0 failed, 0 lost")
@@ -100,11 +100,12 @@ class _Workers:
     def __init__(self, section: Section) -> None:
         self._answerers = Answerers(section)
         looks = [(op.call.session, op.done.value) for op in section.ops("look") if op.type == "ok" and op.done]
+        self._made = [op for op in section.ops("new work") if op.type == "ok" and op.done]
         self._owners = {session: seen["owners"][0] for session, seen in looks if len(seen.get("owners", ())) == 1}
 
-    def shares(self, section: Section, start: int, end: int) -> Counter[str]:
+    def shares(self, start: int, end: int) -> Counter[str]:
         """How many of the new sessions between two lines each replica works on."""
-        made = [op for op in section.ops("new work") if op.type == "ok" and op.done and start < op.call_no < end]
+        made = [op for op in self._made if start < op.call_no < end]
         workers = (self._owners.get(op.done.session if op.done else "") or self._answerers.of(op) for op in made)
         return Counter(worker for worker in workers if worker)
 
@@ -116,7 +117,7 @@ def _new_work(section: Section, contract: Contract, who: _Workers) -> Part:
     known: set[str] = set()
     before = 0
     for no, end, replicas in _steps(section) if not part.missing else ():
-        shares = who.shares(section, no, end)
+        shares = who.shares(no, end)
         part.had += shares.total()
         new, came = set(shares) - known, max(replicas - before, 0)
         # where sessions go by chance, some replica may get none of a few

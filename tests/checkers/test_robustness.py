@@ -3,7 +3,18 @@
 from collections.abc import Callable
 
 import pytest
-from checkers import test_identity, test_replicas, test_restart_persistence, test_session_record, test_stickiness
+from checkers import (
+    test_affinity,
+    test_heartbeat,
+    test_history,
+    test_identity,
+    test_replicas,
+    test_restart_persistence,
+    test_scaling,
+    test_session_record,
+    test_shared_view,
+    test_stickiness,
+)
 from checkers.script import Script
 
 from limpet.contract import Contract
@@ -11,12 +22,32 @@ from limpet.history import Section
 from limpet.runner import CHECKERS, judge
 from limpet.verdict import Verdict
 
+
+class SlowLooks(test_heartbeat.Story):
+    look_every_s = 2.0
+
+
+class FewEvents(test_history.Story):
+    def came(self, session: str) -> list[int]:
+        return [1, 2, test_history.EVENTS]
+
+
+class LittleWork(test_scaling.Story):
+    rounds = 2
+    sessions_per_replica = 1
+
+
 STORIES: dict[str, Callable[[], Script]] = {
     "replicas": test_replicas.story,
     "identity": test_identity.story,
     "session-record": lambda: test_session_record.Life().tell(10),
     "stickiness": lambda: test_stickiness.story(clients=6),
     "restart-persistence": lambda: test_restart_persistence.Story().tell(sessions=6),
+    "shared-view": lambda: test_shared_view.story(sessions=2),
+    "affinity": lambda: test_affinity.Story().tell(),
+    "scaling": lambda: LittleWork().tell(),
+    "heartbeat": lambda: SlowLooks().tell(),
+    "history": lambda: FewEvents().tell(4),
 }
 
 
@@ -36,5 +67,7 @@ def test_an_empty_history_is_unknown(name: str, gadget: Contract) -> None:
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_a_contract_that_offers_least_is_judged_without_error(name: str, bare: Contract) -> None:
-    assert judge(STORIES[name]().section(), bare).verdict in (Verdict.HELD, Verdict.UNKNOWN)
+def test_a_contract_that_offers_less_is_judged_without_error(name: str, bare: Contract, guide: Contract) -> None:
+    section = STORIES[name]().section()
+    assert judge(section, bare).verdict in (Verdict.HELD, Verdict.UNKNOWN)
+    assert judge(section, guide).verdict in (Verdict.HELD, Verdict.UNKNOWN)

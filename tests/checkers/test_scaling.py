@@ -18,6 +18,8 @@ class Story:
 
     looked_after_s = 17.0  # how long after a step the last look at the heartbeats begins
     log = True
+    rounds = 10
+    sessions_per_replica = BURST_PER_REPLICA
     reached = len(STEPS)
 
     def beating(self, step: int, after_s: float) -> set[str]:
@@ -31,7 +33,7 @@ class Story:
         return answered
 
     def traffic(self, script: Script, step: int) -> None:
-        for number in range(10):
+        for number in range(self.rounds):
             script.op("create", 10, f"t{step}.{number}", pod="i-a")
             script.op("read", 10, f"t{step}.{number}", {"id": f"t{step}.{number}"}, status=200)
             script.op("list", 10, value=[])
@@ -61,12 +63,12 @@ class Story:
             self.look(script, step, 0.0)
             script.wait(self.looked_after_s)
             self.look(script, step, self.looked_after_s)
-            for number in range(replicas * BURST_PER_REPLICA):
+            for number in range(replicas * self.sessions_per_replica):
                 answered, session = self.answers(step, number), f"w{step}.{number}"
                 script.op("new work", 20, session, pod=answered)
                 script.op("look", 2, session, {"owners": [self.owner(step, answered)]}, step="who")
                 script.op("delete", 20, session)
-        ids = [f"t{step}.{number}" for step in range(len(STEPS)) for number in range(0, 10, 2)]
+        ids = [f"t{step}.{number}" for step in range(len(STEPS)) for number in range(0, self.rounds, 2)]
         ids += [f"kept {number}" for number in range(10)]
         for number in range(10):
             script.op("create", 11, f"kept {number}")
