@@ -161,7 +161,7 @@ def histories(draw: st.DrawFn) -> list[Access]:
     return accesses
 
 
-@settings(max_examples=4000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(histories())
 def test_it_agrees_with_exhaustive_search(accesses: list[Access]) -> None:
     assert (not check(accesses)) == legal(accesses)
