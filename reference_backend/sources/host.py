@@ -31,7 +31,7 @@ _reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="host")
 
 @dataclass(frozen=True, slots=True)
 class Look(Generic[T]):
-    """A table as it stood at `at_s` (monotonic); reading it took `cost_s`."""
+    """A table as it stood at `at_s` (monotonic); reading it took `cost_s` of processor time."""
 
     rows: T
     at_s: float
@@ -51,9 +51,9 @@ class Table(Generic[T]):
 
     def _look(self, since_s: float) -> Look[T]:
         if self._last is None or self._last.at_s < since_s:
-            at_s = time.monotonic()
+            at_s, used_s = time.monotonic(), time.thread_time()
             rows = self._read()
-            self._last = Look(rows, at_s, time.monotonic() - at_s)
+            self._last = Look(rows, at_s, time.thread_time() - used_s)
         return self._last
 
 

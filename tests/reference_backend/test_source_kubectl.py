@@ -93,18 +93,14 @@ async def test_how_it_broke_off_is_the_reason(kubectl: FakeKubectl, gadget: str,
 
 
 @pytest.mark.parametrize(
-    ("gadget", "how", "reason"),
-    [
-        ("snapshot_process", "nothing", "ended without a result"),
-        ("snapshot_process", "silent", "no whole result within 0.5 s"),
-        ("snapshot_process", "half", "no whole result within 0.5 s"),
-    ],
+    ("how", "within_s", "reason"),
+    [("nothing", 10, "ended without a result"), ("silent", 0.3, "within 0.3 s"), ("half", 0.3, "within 0.3 s")],
 )
 async def test_a_snapshot_that_never_is_whole_is_an_error(
-    kubectl: FakeKubectl, gadget: str, how: str, reason: str
+    kubectl: FakeKubectl, how: str, within_s: float, reason: str
 ) -> None:
     with pytest.raises(SourceError, match=reason):
-        await kubectl.run(gadget, how, result_within_s=0.5).ended()
+        await kubectl.run("snapshot_process", how, result_within_s=within_s).ended()
 
 
 async def test_a_trace_that_says_nothing_goes_on_until_it_is_stopped(kubectl: FakeKubectl) -> None:
@@ -139,7 +135,7 @@ async def test_a_command_that_writes_without_end_leaves_the_loop_its_time_and_ca
     kubectl: FakeKubectl,
 ) -> None:
     run = kubectl.run("trace_tcp", "flood")
-    await run.seen(100)
+    await run.seen(20)
     turns = 0
     until = asyncio.get_running_loop().time() + 0.3
     while asyncio.get_running_loop().time() < until:
