@@ -10,10 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 from limpet.contract import Contract
-from limpet.history import Op, Section
+from limpet.history import Op, Section, seconds_between
 
 NO_EVENTS = ("subscribed", "interruption", "gap", "session_ended", "error")
 
@@ -58,6 +59,20 @@ def streamed(section: Section) -> dict[str, dict[int, list[Event]]]:
             event = Event(_text(line.data["payload"]), _number(line.value), _number(line.data.get("n")), line=no)
             found[line.session][line.process].append(event)
     return found
+
+
+def silence_s(section: Section) -> float:
+    """The longest time that any watcher waited for an event, from its connect to its close; infinite without one."""
+    last = {op.call.process: op.done for op in section.ops("connect") if op.type == "ok" and op.done}
+    longest_s = 0.0 if last else inf
+    for _, line in section.of("message", "closed", "end"):
+        waited = last if line.type == "end" else {line.process} & last.keys()
+        longest_s = max([longest_s, *(seconds_between(last[process], line) for process in waited)])
+        if line.type == "closed":
+            last.pop(line.process, None)
+        elif line.op == "event" and waited:
+            last[line.process] = line
+    return longest_s
 
 
 def recorded(op: Op | None, contract: Contract) -> list[Event]:
