@@ -12,6 +12,8 @@ from limpet.checkers.parts import PartBuilder
 from limpet.checkers.recorded import (
     Event,
     alike,
+    begins,
+    beside,
     gaps,
     items,
     matched,
@@ -35,7 +37,7 @@ TOLD_APART = 6
 UNWATCHED = 3
 AFTER_DELETE = 6
 SILENT_S = RUN_S / 4  # where no source was silent for so long while it was watched, none was while it was not
-BESIDE_S = 1.0  # two watchers may get one event as far apart
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,18 @@ def check(section: Section, contract: Contract) -> Judgement:
 
 
 def _sessions(section: Section, contract: Contract) -> Iterator[_Session]:
-    replays = {op.call.session: op for op in section.ops("replay after") if op.type == "ok"}
+    replays = {op.call.session: op for op in section.ops("replay after") if op.type == "ok" or _empty(op)}
     got = streamed(section)
     for _, line in section.of("kind"):
         id_ = str(line.data.get("session"))
         replay = replays.get(id_)
         history, *watched = alike(recorded(replay, contract), *got.get(id_, {}).values())
         yield _Session(id_, line.op, replay, history, watched, _final(section, replay))
+
+
+def _empty(op: Op) -> bool:
+    """Whether it says that there is no history, which is one without events."""
+    return op.call.op.startswith("replay") and op.data.get("status") == NOT_FOUND
 
 
 def _final(section: Section, op: Op | None) -> bool:
@@ -192,17 +199,10 @@ def _unwatched(section: Section, contract: Contract, sessions: list[_Session]) -
             _miss(part, session, seen, "the events before it too")
         elif steady and session.kind == "unwatched" and not session.recorded:
             _miss(part, session, f"{session.id} ran unwatched and has no history", "its events")
-        elif steady and session.watched and _begins(session.recorded, session.watched[0]):
+        elif steady and session.watched and begins(session.recorded, session.watched[0]):
             seen = f"the history of {session.id} begins with its first watcher, who came late"
             _miss(part, session, seen, "the events before it too", session.watched[0][0].line)
     return part.done()
-
-
-def _begins(history: list[Event], events: list[Event]) -> bool:
-    """Whether the history has nothing before these; events that say the same are told by how often they came."""
-    first = events[0].key
-    times = [sum(event.key == first for event in several) for several in (history, events)]
-    return bool(history) and history[0].key == first and times[0] <= times[1]
 
 
 def _complete(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
@@ -233,19 +233,12 @@ def _viewers(section: Section, contract: Contract, sessions: list[_Session]) -> 
             continue
         one, other = session.watched[:2]
         agree = overlap(one, other)
-        beside = _beside(section, one, other) or _beside(section, other, one)
-        part.had += agree or beside
-        if beside and not agree:
+        at_once = beside(section, one, other) or beside(section, other, one)
+        part.had += agree or at_once
+        if at_once and not agree:
             part.find(f"two watchers of {session.id} got different events at the same time", expected="the same events",
                       lines=(one[0].line, other[0].line))  # fmt: skip
     return part.done()
-
-
-def _beside(section: Section, one: list[Event], other: list[Event]) -> bool:
-    """Whether one of the first's events surely came while the second watched."""
-    first, last = (section.lines[event.line - 1] for event in (other[0], other[-1]))
-    came = [section.lines[event.line - 1] for event in one]
-    return any(min(seconds_between(first, line), seconds_between(line, last)) >= BESIDE_S for line in came)
 
 
 def _answers(section: Section) -> Part:
@@ -253,7 +246,7 @@ def _answers(section: Section) -> Part:
     part = PartBuilder(section, "answers", "replays and searches", SESSIONS)
     for op in section.ops("replay live", "replay after", "search live", "search after"):
         part.had += 1
-        if op.failed:
+        if op.failed and not _empty(op):
             seen = f"{op.data.get('status', '')} {op.data.get('text', op.data.get('error', ''))}".strip()
             part.find(f"{op.call.op} answered {seen}", expected="200", lines=(op.call_no, op.done_no))
     return part.done()

@@ -19,6 +19,8 @@ from limpet.history import Op, Section, seconds_between
 NO_EVENTS = ("subscribed", "interruption", "gap", "session_ended", "error")
 
 
+BESIDE_S = 1.0  # two watchers may get one event as far apart
+
 Key = tuple[int | None, str]
 
 
@@ -163,6 +165,20 @@ def overlap(one: list[Event], other: list[Event]) -> bool:
         all(a == b for a, b in zip(first[max(shift, 0) :], second[max(-shift, 0) :], strict=False))
         for shift in range(1 - len(second), len(first))
     )
+
+
+def begins(history: list[Event], events: list[Event]) -> bool:
+    """Whether the history has nothing before these; events that say the same are told by how often they came."""
+    first = events[0].key
+    times = [sum(event.key == first for event in several) for several in (history, events)]
+    return bool(history) and history[0].key == first and times[0] <= times[1]
+
+
+def beside(section: Section, one: list[Event], other: list[Event]) -> bool:
+    """Whether one of the first's events surely came while the second watched."""
+    first, last = (section.lines[event.line - 1] for event in (other[0], other[-1]))
+    came = [section.lines[event.line - 1] for event in one]
+    return any(min(seconds_between(first, line), seconds_between(line, last)) >= BESIDE_S for line in came)
 
 
 def _text(payload: Any) -> str:

@@ -45,7 +45,14 @@ class Story:
         return self.replay(session, came)
 
     def search(self, session: str, came: list[int]) -> Any:
-        return self.replay(session, came)
+        return self.replay(session, came) or []
+
+    def answer(self, script: Script, op: str, session: str, body: Any) -> None:
+        """An answer; without a body, that the session is not found."""
+        if body is None:
+            script.op(op, 1, session, type_="fail", status=404)
+        else:
+            script.op(op, 1, session, body, status=200)
 
     def stream(self, script: Script, session: str, came: list[int], watchers: list[int], late: int) -> None:
         connected = False
@@ -70,16 +77,16 @@ class Story:
             script.note("kind", kind, session=session)
             watchers = [100 * number + k + 100 for k in range(KINDS[kind])]
             self.stream(script, session, came, watchers, MIDDLE if kind == "late" else 0)
-            script.op("replay live", 1, session, self.first_replay(session, came))
-            script.op("search live", 1, session, self.first_replay(session, came))
+            self.answer(script, "replay live", session, self.first_replay(session, came))
+            self.answer(script, "search live", session, self.search(session, came))
             script.op("delete", 1, session)
             for process in watchers:
                 script.add("closed", process=process, session=session, code=1000)
-            script.op("replay after", 1, session, self.first_replay(session, came))
+            self.answer(script, "replay after", session, self.first_replay(session, came))
             script.wait(self.asked_after_s)
-            script.op("replay after", 1, session, self.first_replay(session, came))
-            script.op("search after", 1, session, self.search(session, came))
-            script.op("replay after", 1, session, self.replay(session, came))
+            self.answer(script, "replay after", session, self.first_replay(session, came))
+            self.answer(script, "search after", session, self.search(session, came))
+            self.answer(script, "replay after", session, self.replay(session, came))
         return script
 
 
@@ -382,6 +389,27 @@ def test_an_answer_that_fails_is_violated(gadget: Contract) -> None:
     script = Story().tell()
     script.op("replay live", 1, "watched 0", type_="fail", status=503, text="no history")
     violated(check(script.section(), gadget), "answers")
+
+
+def test_a_session_that_is_not_found_is_one_without_events(gadget: Contract, guide: Contract) -> None:
+    class Unwatched(Waited):
+        lost = "unwatched"
+
+        def replay(self, session: str, came: list[int]) -> Any:
+            return None if session.startswith(self.lost) else super().replay(session, came)
+
+    class Watched(Unwatched):
+        lost = "watched"
+
+    class Silent(Plain):
+        pace_s = 1.1
+
+        def replay(self, session: str, came: list[int]) -> Any:
+            return None if session.startswith("unwatched") else super().replay(session, came)
+
+    violated(check(Unwatched().tell().section(), gadget), "unwatched")
+    violated(check(Watched().tell().section(), gadget), "replay equals stream")
+    unknown(check(Silent().tell().section(), guide), "unwatched")
 
 
 def test_a_search_that_lacks_an_event_is_violated(gadget: Contract) -> None:
