@@ -106,11 +106,20 @@ class LocalPod:
 
     async def signal(self, number: signal.Signals) -> None:
         """Signal all its processes; after SIGKILL, wait for its end. Raises LimpetError when it has none just now."""
+        process = self._present()
+        process.signal(number, tree=True)
+        if number == signal.SIGKILL:
+            await process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Of its present process. Raises LimpetError when it has none just now."""
+        return self._present().pid
+
+    def _present(self) -> Process:
         if self._process is None or not self._process.running:
             raise LimpetError(f"pod {self.spec.name} has no process: it is {self.phase}")
-        self._process.signal(number, tree=True)
-        if number == signal.SIGKILL:
-            await self._process.wait()
+        return self._process
 
     def leave(self) -> bool:
         """Leave the endpoints for good; False if it was asked to before."""

@@ -67,3 +67,28 @@ class MainThread:
         if libc.ptrace(request, self._pid, None, None) == -1:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
+
+
+class Stalls:
+    """The main threads of one stack's pods that stand still just now."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, MainThread] = {}
+
+    async def begin(self, pod: str, pid: int) -> None:
+        """Stop the main thread of a pod's process. Raises UnsupportedError when the kernel does not allow it."""
+        await self.end(pod)
+        thread = MainThread(pid)
+        await thread.begin()
+        self._held[pod] = thread
+
+    async def end(self, pod: str) -> None:
+        """Let the pod go on; nothing if it was not stopped."""
+        thread = self._held.pop(pod, None)
+        if thread:
+            await thread.end()
+
+    async def end_all(self) -> None:
+        """Let all of them go on."""
+        for pod in list(self._held):
+            await self.end(pod)

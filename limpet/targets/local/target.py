@@ -32,7 +32,7 @@ from limpet.targets.local.pod import LocalPod
 from limpet.targets.local.podmaking import Maker
 from limpet.targets.local.ports import Ports
 from limpet.targets.local.processes import Processes
-from limpet.targets.local.stall import MainThread, unsupported
+from limpet.targets.local.stall import Stalls, unsupported
 
 SIGNALS: Mapping[type[Action], signal.Signals] = {
     Kill: signal.SIGKILL,
@@ -80,7 +80,7 @@ class LocalTarget:
         self._maker = Maker(contract, self._ports, self._logs)
         self._began_ns = 0
         self._processes: Processes | None = None
-        self._stalls: dict[str, MainThread] = {}
+        self._stalls = Stalls()
         self._parts: Parts | None = None
         self._deployment = Deployment(
             replicas,
@@ -149,8 +149,7 @@ class LocalTarget:
 
     async def close(self) -> None:
         """End everything; returns when nothing is left. Closing again does nothing."""
-        for stalled in list(self._stalls):
-            await self._end_stall(stalled)
+        await self._stalls.end_all()
         for pod in self._deployment.pods:
             await pod.abandon()
         if self._parts:
@@ -174,12 +173,8 @@ class LocalTarget:
         """Everything can be done but what concerns a part that this contract does not need."""
         no_redis = "" if self._maker.needs("redis") else "the contract's local command takes no Redis"
         no_link = no_redis and ("" if self._maker.needs("postgres") else f"{no_redis} and no database")
-        return dict.fromkeys(ABILITIES, "") | {
-            "redis": no_redis,
-            "trace": no_redis,
-            "link": no_link,
-            "stall": unsupported(),
-        }
+        of_redis = dict.fromkeys(("redis", "trace"), no_redis)
+        return dict.fromkeys(ABILITIES, "") | of_redis | {"link": no_link, "stall": unsupported()}
 
     async def pods(self) -> list[Pod]:
         """All pods, those that are ending too, oldest first. Raises PartFailedError when a part of the stack died."""
@@ -194,9 +189,9 @@ class LocalTarget:
             case Delete(pod, grace_s):
                 await deployment.delete(deployment.pod(pod), grace_s)
             case Stall(pod):
-                await self._stall(deployment.pod(pod))
+                await self._stalls.begin(pod, deployment.pod(pod).pid)
             case Kill(pod) | Pause(pod) | Resume(pod):
-                await self._end_stall(pod)
+                await self._stalls.end(pod)
                 await deployment.pod(pod).signal(SIGNALS[type(action)])
             case Scale(replicas):
                 await deployment.scale(replicas)
@@ -231,20 +226,6 @@ class LocalTarget:
             await parts.relay.links.set(pod, action.dependency, action.switch)
         else:
             await parts.relay.links.trace(action.log)
-
-    async def _stall(self, pod: LocalPod) -> None:
-        pid = pod.seen(listed=False).pid
-        if not pid:
-            raise LimpetError(f"pod {pod.spec.name} has no process: it is {pod.phase}")
-        await self._end_stall(pod.spec.name)
-        stalled = MainThread(pid)
-        await stalled.begin()
-        self._stalls[pod.spec.name] = stalled
-
-    async def _end_stall(self, pod: str) -> None:
-        stalled = self._stalls.pop(pod, None)
-        if stalled:
-            await stalled.end()
 
     def _running(self) -> Parts:
         if self._processes is None or self._parts is None:
