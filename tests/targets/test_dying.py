@@ -1,6 +1,7 @@
 """Nothing outlives its owner: whoever of those that a stack needs is killed, all of it is gone within 2 s."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -92,6 +93,20 @@ async def test_when_one_is_killed_all_of_its_stack_is_gone_within_two_seconds(tm
             await eventually(gone, within_s=GONE_WITHIN_S, what="end")
         except DeadlineError:
             raise AssertionError(f"left over after {victim} was killed: {stack.left()}") from None
+
+
+async def test_everything_is_gone_when_all_processes_are_asked_to_end_at_once(tmp_path: Path) -> None:
+    with held(tmp_path) as stack:
+        for pid in (*stack.guardians, stack.harness.pid, *stack.pids[2:]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+        async def gone() -> bool:
+            return not stack.left()
+
+        with contextlib.suppress(DeadlineError):
+            await eventually(gone, within_s=GONE_WITHIN_S, what="all gone")
+        assert stack.left() == ""
 
 
 async def test_a_killed_guardian_is_told_at_the_next_use(bench: Bench) -> None:

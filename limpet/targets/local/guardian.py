@@ -91,6 +91,11 @@ class Inner:
         self.inbox = b""
         self.outbox = b""
         self.running: dict[int, str] = {}  # pid -> the mark in its environment
+        self.asked_to_end = False
+
+    def leave(self, *_: object) -> None:
+        """End the stack as soon as possible; the handler of SIGTERM."""
+        self.asked_to_end = True
 
     def serve(self, ends: list[int], timeout_ms: int | None, alive: list[int]) -> None:
         """Until the control connection or one of the descriptors `ends` says that it is over."""
@@ -99,6 +104,7 @@ class Inner:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self.leave)
         self.tell(event="hello", pid=os.getpid())
         while True:
             poll = select.poll()
@@ -106,7 +112,7 @@ class Inner:
             for end in (woken, *ends):
                 poll.register(end, select.POLLIN)
             ready = dict(poll.poll(timeout_ms))
-            if any(end in ready for end in ends) or not all(map(lives, alive)):
+            if self.asked_to_end or any(end in ready for end in ends) or not all(map(lives, alive)):
                 return
             if woken in ready:
                 os.read(woken, 4096)
@@ -184,6 +190,15 @@ class Inner:
             select.poll().poll(1)
 
 
+class AskedToEndError(Exception):
+    """SIGTERM: whoever stops all processes at once means the stack, too."""
+
+
+def ask(*_: object) -> NoReturn:
+    """The outer half's handler of SIGTERM."""
+    raise AskedToEndError
+
+
 def main(control_fd: int, stack: Path, harness: int, owner: int) -> None:
     """Fork into two, and let each wait for the end of the other and of whom they work for."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -208,6 +223,7 @@ def main(control_fd: int, stack: Path, harness: int, owner: int) -> None:
         prctl(36, 1)  # not inherited
         outer_end.close()
         Inner(control, stack).serve([inner_end.fileno(), *watched], timeout_ms, polled)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         send([outer], signal.SIGCONT)
         end_all(stack)
         os._exit(0)
@@ -216,8 +232,13 @@ def main(control_fd: int, stack: Path, harness: int, owner: int) -> None:
     poll = select.poll()
     for end in (outer_end.fileno(), *watched):
         poll.register(end, select.POLLIN)
-    while not poll.poll(timeout_ms) and all(map(lives, polled)):
-        pass
+    signal.signal(signal.SIGTERM, ask)
+    try:
+        while not poll.poll(timeout_ms) and all(map(lives, polled)):
+            pass
+    except AskedToEndError:
+        outer_end.shutdown(socket.SHUT_WR)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     last = select.poll()
     last.register(outer_end, select.POLLIN)
     last.poll(int(INNER_GRACE_S * 1000))  # until the inner one is done; it may be stopped, or have been killed
