@@ -18,7 +18,7 @@ verify: $(STAMP) ## judge the reference backend on a local stack (ARGS="--help" 
 test: $(STAMP) ## the project's own tests
 	@$(BIN)/python -m pytest tests $(ARGS)
 
-foreign: $(STAMP) ## the Node example, correct and with each of its bugs (20 minutes; needs Node 20)
+foreign: $(STAMP) ## the Node example, correct and with each of its bugs (25 minutes; needs Node 20)
 	@command -v npm >/dev/null || { echo "make foreign needs Node 20 with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
 	@$(BIN)/python -m pytest tests/examples -m slow -v $(ARGS)
 
