@@ -19,7 +19,7 @@ harness's own commands are left out.
 import asyncio
 import secrets
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -185,9 +185,3 @@ def _reply(reply: Any) -> Any:
 def _short(counts: Counts) -> str:
     missing = counts.links - counts.joined
     return f"{missing} commands that passed the links are not among MONITOR's" if missing else ""
-
-
-def naming(lines: Iterable[bytes], *names: str) -> list[bytes]:
-    """Of MONITOR's raw lines those that name one of these keys, without what scripts called."""
-    quoted = [f'"{name}"'.encode() for name in names]
-    return [line for line in lines if any(name in line for name in quoted) and b" lua] " not in line]
