@@ -37,7 +37,7 @@ LOG_LINES = 15
 @click.option("--require", multiple=True, metavar="GUARANTEE", help="Exit 2 unless this one is held.")
 @click.option("--seed", type=click.IntRange(0), help="Seed of everything random.  [default: a new one]")
 @click.option(
-    "--jobs", "-j", type=click.IntRange(1, 64), help="Stacks side by side.  [default: as many as there are cores]"
+    "--jobs", "-j", type=click.IntRange(1, 64), help="Stacks side by side.  [default: one more than there are cores]"
 )
 def verify(
     *,
@@ -66,7 +66,7 @@ def verify(
     seed = seeds.fresh() if seed is None else seed
     directory = make_run_directory(run_dir or runner.new_directory("verify"), latest=run_dir is None)
     count = sum(name in known.claims.guarantees and name in runner.CHECKERS for name in wanted)
-    workers = max(1, min(jobs or os.cpu_count() or 1, count))
+    workers = max(1, min(jobs or (os.cpu_count() or 1) + 1, count))  # one more: a suite waits more than it works
     click.echo(
         f"limpet verify: {known.name} on {target}, {replicas} replicas, seed {seed}, "
         f"{count} guarantees on {workers} stacks at a time"
