@@ -26,6 +26,7 @@ from limpet.workloads.stack import Stack
 
 SETTINGS = pytest.StashKey[Settings]()
 GUARANTEES = pytest.StashKey[tuple[str, ...]]()
+ONE_IS_ALONE = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "guarantee(name, needs=(), cost=1, alone=False): judged by the checker of that guarantee; what the target must "
-        "be able to do; how long it takes against the others; whether no other suite may run meanwhile",
+        "be able to do; how long it takes against the others; whether no other suite may run until it lets them",
     )
     end_with_owner()
     given: dict[str, Any] = getattr(config, "workerinput", {})
@@ -99,11 +100,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
     items.sort(key=lambda item: _order(marked(item)))
+    claimed = config.stash[SETTINGS].contract.claims.guarantees
+    config.stash[ONE_IS_ALONE] = any(
+        mark.kwargs.get("alone") and mark.args[0] in claimed for item in items if (mark := marked(item))
+    )
 
 
 def _order(mark: pytest.Mark | None) -> tuple[bool, float]:
-    """What runs alone comes last, or the others would wait for it."""
-    return (bool(mark.kwargs.get("alone")), -float(mark.kwargs.get("cost", 1))) if mark else (False, 0.0)
+    """What runs alone comes first: the others fill the time when it need not be alone any more."""
+    return (not mark.kwargs.get("alone"), -float(mark.kwargs.get("cost", 1))) if mark else (True, 0.0)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -117,7 +122,12 @@ async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
     if guarantee not in settings.contract.claims.guarantees:
         _set_to(request.node, guarantee, Verdict.NOT_CLAIMED, f"{settings.contract.path.name} does not claim it")
     alone = mark.kwargs.get("alone", False)
-    async with runner.turn(settings, alone=alone), runner.stack(settings, guarantee) as running:
+    behind = request.config.stash[ONE_IS_ALONE]
+    async with (
+        runner.turn(settings, alone=alone, behind=behind) as let_others_begin,
+        runner.stack(settings, guarantee) as running,
+    ):
+        running.let_others_begin = let_others_begin
         can = running.target.capabilities()
         for need in mark.kwargs.get("needs", ()):
             if can.get(need, "this target cannot") != "":

@@ -5,8 +5,9 @@ A stack is fresh for each guarantee (it starts in about a second), so that what 
 
 import asyncio
 import fcntl
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,8 +28,9 @@ from limpet.checkers import (
     shared_view,
     stickiness,
 )
-from limpet.clock import unix_s
+from limpet.clock import eventually, unix_s
 from limpet.contract import Contract
+from limpet.errors import DeadlineError
 from limpet.history import History, Section
 from limpet.targets.local.target import LocalTarget
 from limpet.verdict import Judgement, Part, Verdict
@@ -50,7 +52,8 @@ CHECKERS: Mapping[str, Checker] = {
     "history": history.check,
 }
 CONTRACT_COPY = "contract.toml"
-TURNS = ".turns"  # a file that the workers of a run lock
+TURNS = ".turns"  # a file that the workers of a run lock; not empty once one runs alone
+FIRST_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +90,26 @@ def new_directory(what: str, parent: Path = Path("runs")) -> Path:
 
 
 @asynccontextmanager
-async def turn(settings: Settings, *, alone: bool) -> AsyncIterator[None]:
-    """This worker's turn: together with others, or `alone`, when what is measured needs a quiet machine."""
+async def turn(settings: Settings, *, alone: bool, behind: bool) -> AsyncIterator[Callable[[], None]]:
+    """This worker's turn: together with others, or `alone`, when what is measured needs a quiet machine.
+
+    Gives what lets the others begin, for one that needs to be alone no longer. Those `behind` one that will be alone
+    let it go first: its time is long, and theirs fits beside what it does afterwards.
+    """
     settings.directory.mkdir(parents=True, exist_ok=True)
-    with (settings.directory / TURNS).open("w") as file:
+    with (settings.directory / TURNS).open("a") as file:
+
+        async def first_has_begun() -> bool:
+            return os.fstat(file.fileno()).st_size > 0
+
+        if behind and not alone:
+            with suppress(DeadlineError):  # it could not begin; nobody waits for it any longer
+                await eventually(first_has_begun, within_s=FIRST_WITHIN_S, what="the suite that runs alone")
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        yield
+        if alone:
+            file.write("alone\n")
+            file.flush()
+        yield lambda: fcntl.flock(file, fcntl.LOCK_SH)
 
 
 @asynccontextmanager

@@ -76,11 +76,11 @@ class Looker:
         seen["owners"] = [_instance(keys.owned or "", name) for name in owned_sets if next(answers) == 1]
         return seen
 
-    async def replicas(self) -> list[str]:
-        """The instances that have a heartbeat key, with its value and TTL in the history."""
+    async def replicas(self) -> dict[str, Any]:
+        """{instance: value} of all heartbeat keys, with their TTLs in the history."""
         pattern, redis = self._keys.heartbeat, self._redis
         if pattern is None or redis is None:
-            return []
+            return {}
         async with self._recorder.operation("heartbeats") as done:
             try:
                 names = [key async for key in redis.scan_iter(_glob(pattern), count=1000)]
@@ -95,8 +95,8 @@ class Looker:
             moment = next(answers)
             seen = {_instance(pattern, name): {"value": next(answers), "ttl_ms": next(answers)} for name in names}
             done.ok(value=seen, server_time=_seconds(moment))
-            return list(seen)
-        return []
+            return {name: key["value"] for name, key in seen.items()}
+        return {}
 
     async def locks(self) -> dict[str, int]:
         """The locks of all sessions that are held just now, and the TTL of each in milliseconds (-1 is none)."""

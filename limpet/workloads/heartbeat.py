@@ -1,6 +1,7 @@
 """Heartbeats watched for a while, then one replica dies, another's event loop stops, and a new one starts."""
 
 import asyncio
+from typing import Any
 
 from limpet.checkers.heartbeat import BEATS, EARLY_S, SLACK_S, TOLERANCE
 from limpet.clock import Deadline, sleep
@@ -18,14 +19,23 @@ async def listen(stack: Stack) -> None:
     if timing.heartbeat_interval_s is None or timing.heartbeat_ttl_s is None:
         return
     await _beats(stack, timing.heartbeat_interval_s)
+    stack.let_others_begin()
     await _stop_and_kill(stack, timing.heartbeat_ttl_s)
 
 
 async def _beats(stack: Stack, interval_s: float) -> None:
-    """Long enough for the slowest that is still right."""
-    await stack.snapshot()
+    """Until each replica was seen to beat often enough; as long as the slowest takes that is still right."""
+    pods = await stack.snapshot()
     stack.history.note("watch", "beats")
-    await _watch_for(stack, interval_s * (1 + TOLERANCE) * BEATS + LOOK_EVERY_S)
+    seen: dict[str, set[Any]] = {}
+    deadline = Deadline(interval_s * (1 + TOLERANCE) * BEATS + LOOK_EVERY_S)
+    while not deadline.passed():
+        for instance, value in (await stack.looker.replicas()).items():
+            seen.setdefault(instance, set()).add(value)
+        enough = [values for values in seen.values() if len(values) > BEATS]  # one was there at first
+        if len(enough) >= len(pods) and len(enough) == len(seen):
+            break
+        await sleep(LOOK_EVERY_S)
 
 
 async def _stop_and_kill(stack: Stack, ttl_s: float) -> None:

@@ -1,7 +1,7 @@
 """What a workload works with: a running target, the history that everything goes into, and users to act as."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import Any, Self
@@ -18,13 +18,18 @@ from limpet.targets.ready import all_ready
 
 
 class Stack:
-    """A target with its history and seed. Users and watchers made here are closed with it."""
+    """A target with its history and seed. Users and watchers made here are closed with it.
+
+    Attributes:
+        let_others_begin: for a suite that runs alone: from now on others may run beside it.
+    """
 
     def __init__(self, target: Target, history: History, seed: int) -> None:
         self.target = target
         self.history = history
         self.contract: Contract = target.contract
         self.random = seeds.stream(seed, "workload")
+        self.let_others_begin: Callable[[], None] = lambda: None
         self._open = AsyncExitStack()
         self.looker = Looker(self.contract, history, None)
         if not target.capabilities().get("redis", "this target cannot"):
