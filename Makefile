@@ -24,7 +24,7 @@ foreign: $(STAMP) ## the Node example, correct and with each of its bugs (25 min
 
 N ?= 10
 repeat: $(STAMP) ## make verify N times in a row (N=10), and how many were held
-	@held=0; for i in $$(seq $(N)); do \
+	@trap 'exit 130' INT; held=0; for i in $$(seq $(N)); do \
 	  start=$$(date +%s); out=$$($(BIN)/limpet verify $(ARGS)); code=$$?; \
 	  [ $$code -eq 0 ] && held=$$((held + 1)); \
 	  echo "$$i of $(N): exit $$code after $$(( $$(date +%s) - start )) s; $$(echo "$$out" | grep '^limpet: held')"; done; \
