@@ -36,8 +36,10 @@ lint: $(STAMP) ## ruff, mypy strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(STAMP) ## figures: how long a stack takes to start
-	@$(BIN)/python bench/start.py
+BENCHES := recording links fanout start checking races
+bench: $(STAMP) ## figures: what recording, links, events, starts, judging and races cost (ARGS="recording links": these)
+	@for name in $(or $(ARGS),$(basename $(notdir $(wildcard $(BENCHES:%=bench/%.py))))); do \
+	  $(BIN)/python bench/$$name.py || exit 1; done
 
 lock: ## regenerate requirements.lock from pyproject.toml
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
