@@ -219,8 +219,11 @@ def _at_once(section: Section, contract: Contract, looks: list[_Look], live: lis
         part.missing = "log.instance is not in the contract"
         return part.done()
     starts = [(no, instance) for no, _ in list(section.of("pods"))[:1] for instance in live]
+    ready_at = {str(line.data.get("instance")): no for no, line in section.of("pod", op="ready")}
     born = [(no, str(line.data.get("instance"))) for no, line in section.of("born")]
-    for no, instance in starts + [(no, instance) for no, instance in born if instance and instance not in live]:
+    # the target may have seen it become ready some time before the workload heard of it
+    new = [(ready_at.get(instance, no), instance) for no, instance in born if instance and instance not in live]
+    for no, instance in starts + new:
         ready = section.lines[no - 1]
         after = [look for look in looks if look.op.call_no > no]
         first = next((index for index, look in enumerate(after) if instance in look.seen), len(after))
