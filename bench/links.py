@@ -168,17 +168,17 @@ def main() -> None:
     heading(f"Links: GET of {len(VALUE)} bytes, {TURNS} turns of {TURN_S:g} s, median (least to most)")
     found = uvloop.run(run())
     for width in WIDTHS:
-        base = found[WAYS[0], width]
+        direct, unread = found[WAYS[0], width], found[WAYS[1], width]
         rows = []
         for way in WAYS:
             turns = found[way, width]
-            relay = "-" if way == WAYS[0] else median([turn.cpu_us for turn in turns])
-            added = [turn.round_trip_us - one.round_trip_us for turn, one in zip(turns, base, strict=True)]
-            rates = [turn.rate for turn in turns]
-            share = ratio(rates, [one.rate for one in base])
-            rows.append((way, relay, "-" if way == WAYS[0] else median(added, 0), median(rates, 0), share))
+            used_us, rates = [turn.cpu_us for turn in turns], [turn.rate for turn in turns]
+            added = [turn.round_trip_us - one.round_trip_us for turn, one in zip(turns, direct, strict=True)]
+            relay = (median(used_us), ratio(used_us, [one.cpu_us for one in unread]), median(added, 0))
+            of_direct = (median(rates, 0), ratio(rates, [one.rate for one in direct]))
+            rows.append((way, *(("-",) * 3 if way == WAYS[0] else relay), *of_direct))
         name = f"{width} connection{'s' if width > 1 else ''}"
-        table((name, "relay's CPU us", "added round trip us", "commands/s", "of direct"), rows)
+        table((name, "relay's CPU us", "of unread", "added round trip us", "commands/s", "of direct"), rows)
 
 
 if __name__ == "__main__":
