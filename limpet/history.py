@@ -132,10 +132,10 @@ class History:
 
     Lines gather in memory, since handing each to the operating system by itself would nearly double what recording
     costs. They are handed over when FLUSH_BYTES have gathered, and with the first line that comes FLUSH_NS after those
-    handed over last. So a harness that is killed loses what it recorded in its last moment, and no verdict is the better
-    for it: what was handed over outlives the process and is whole lines in their order, which makes it the record of a
-    run that was stopped a moment earlier, whose operations under way may or may not have happened; and as its `end` is
-    missing, nothing is held by it.
+    handed over last. So a harness that is killed loses what it recorded in its last moment, and no verdict is the
+    better for it. What was handed over outlives the process and is whole lines in their order: the record of a run that
+    was stopped a moment earlier, whose operations under way may or may not have happened. And as its `end` is missing,
+    nothing is held by it.
     """
 
     def __init__(self, path: Path, guarantee: str) -> None:
