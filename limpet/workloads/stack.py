@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from random import Random
 from typing import Any, Self
 
 from limpet import seeds
+from limpet.clients.follower import Follower
 from limpet.clients.redis_keys import Looker
 from limpet.clients.sessions import User
 from limpet.clients.streams import Watcher
@@ -58,6 +60,11 @@ class Stack:
         return await self._open.enter_async_context(
             Watcher(self.contract, self.history, user.base_url, cookie=user.cookie, whole=whole)
         )
+
+    async def follower(self, user: User) -> Follower:
+        """A watcher that arrives where `user` does, comes back whenever its stream is cut, and records all it gets."""
+        watcher = await self.watcher(user, whole=True)
+        return await self._open.enter_async_context(Follower(watcher, Random(self.random.getrandbits(64))))
 
     async def snapshot(self) -> list[Pod]:
         """All pods as they are now, also written to the history as a line `pods`."""
