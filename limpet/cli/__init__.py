@@ -5,6 +5,7 @@ import traceback
 
 import click
 
+from limpet.cli.check import check
 from limpet.cli.contract import contract
 from limpet.cli.doctor import doctor
 from limpet.cli.status import status
@@ -28,6 +29,7 @@ def cli() -> None:
     limpet status --watch         how it stands: sessions, owners, locks, heartbeats
     limpet doctor                 what is wrong with it, with the evidence
     limpet recheck runs/latest    judge a stored run again
+    limpet check FILE             judge a history that somebody gives you
 
     \b
     Exit codes: 0 held, 1 violated, 2 unknown, 3 the harness or its surroundings failed.
@@ -41,6 +43,7 @@ cli.add_command(doctor)
 cli.add_command(contract)
 cli.add_command(recheck)
 cli.add_command(report)
+cli.add_command(check)
 
 
 def main() -> None:
