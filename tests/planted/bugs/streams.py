@@ -1,18 +1,22 @@
 """Bugs between a source and a watcher: what is lost, repeated or in the wrong order on the way."""
 
 import asyncio
+import time
 
 from planted.base import plant
 from planted.patching import edit, replace
-from reference_backend import keys, resume
+from reference_backend import keys, resume, watch
 from reference_backend.appender import Appender, Feed
+from reference_backend.frames import Batch
 from reference_backend.messages import Observed
 from reference_backend.redis_access import UNREACHABLE
 from reference_backend.replica import Replica
-from reference_backend.tail import Tail
+from reference_backend.tail import Tail, Watcher
 from reference_backend.watch import Watch
 
 LOOK_EVERY_S = 0.02
+EMPTIED_EVERY_S = 0.25
+PLACES = 20
 
 
 @plant(caught_by="history", unrelated="session-record", also=("continuity",))
@@ -53,7 +57,7 @@ async def _look(replica: Replica, watched: set[str]) -> None:
 
 @plant(caught_by="continuity", unrelated="replicas", also=("history",))
 def silent_drop() -> None:
-    """A watcher's queue has four places, and what does not fit into it is dropped without a word.
+    """A watcher's queue has few places and is emptied now and then; what does not fit is dropped without a word.
 
     The history has events then that its watchers did not get.
     """
@@ -61,9 +65,24 @@ def silent_drop() -> None:
         Tail,
         "send",
         "unsent = watcher.channel.write(part)",
-        "room = part if len(part.messages) <= 4 else Batch(part.first, [*part.messages[:3], part.messages[-1]])\n"
-        "    unsent = watcher.channel.write(room)",
+        'fits = __import__("planted.bugs.streams", fromlist=["what_fits"]).what_fits(watcher, part)\n'
+        "    unsent = watcher.channel.write(fits) if fits else 0",
     )
+
+
+_queues: dict[int, tuple[int, int]] = {}  # watcher -> how often its queue was emptied, and how much is in it since
+
+
+def what_fits(watcher: Watcher, batch: Batch) -> Batch | None:
+    """As much of a batch as the watcher's queue has places for; the end of the session always fits."""
+    emptied = int(time.monotonic() / EMPTIED_EVERY_S)
+    since, had = _queues.get(id(watcher), (emptied, 0))
+    had = had if since == emptied else 0
+    fits = batch.messages[: PLACES - had]
+    _queues[id(watcher)] = emptied, had + len(fits)
+    if batch.ends and len(fits) < len(batch.messages):
+        fits = [*fits, batch.messages[-1]]
+    return Batch(batch.first, fits) if fits else None
 
 
 @plant(caught_by="continuity", unrelated="session-record")
@@ -100,12 +119,9 @@ def reordering_under_load() -> None:
 
     A replay that has the right order differs from such a stream.
     """
-    edit(
-        Tail,
-        "_read",
-        "for _, fields in entries",
-        "for _, fields in (entries if len(entries) < 3 else [entries[1], entries[0], *entries[2:]])",
-    )
+    overtaken = "[*entries[:2][::-1], *entries[2:]]"
+    ends = "b'session_ended' in entries[-1][1][b'message'] and len(entries) == 2"
+    edit(Tail, "_read", "for _, fields in entries", f"for _, fields in (entries if {ends} else {overtaken})")
 
 
 @plant(caught_by="continuity", unrelated="history")
@@ -154,3 +170,4 @@ def gap_not_announced() -> None:
     edit(Appender, "__init__", "settings.stream_events", "200")
     edit(Watch, "_source", "if recorded and recorded.last + 1 >= kept.first:", "if recorded is False:")
     edit(Watch, "_feed", "if beginning.gap:", "if beginning.gap is False:")
+    edit(watch, "_send", "if seq > watcher.seq + 1:", "if seq < 0:")
