@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from limpet.checkers.heartbeat import BEATS, EARLY_S, SLACK_S, TOLERANCE
+from limpet.checkers.heartbeat import BEATS, EARLY_S, TOLERANCE
+from limpet.checkers.membership import SLACK_S
 from limpet.clock import Deadline, sleep
 from limpet.faults.pods import KillPod
 from limpet.targets.base import Pause, Pod, Resume, Stall
