@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test foreign repeat lint bench lock wheel clean
+.PHONY: help verify test foreign selfcheck selfcheck-full repeat lint bench lock wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,12 @@ test: $(STAMP) ## the project's own tests
 foreign: $(STAMP) ## the Node example, correct and with each of its bugs (25 minutes; needs Node 20)
 	@command -v npm >/dev/null || { echo "make foreign needs Node 20 with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
 	@$(BIN)/python -m pytest tests/examples -m slow -v $(ARGS)
+
+selfcheck: $(STAMP) ## every planted bug is caught, and blamed on no other guarantee (10 minutes; ARGS="--third 1")
+	@PYTHONPATH=tests $(BIN)/python -m planted.selfcheck $(ARGS)
+
+selfcheck-full: $(STAMP) ## the same with all suites for each bug: the whole matrix (an hour)
+	@PYTHONPATH=tests $(BIN)/python -m planted.selfcheck --full $(ARGS)
 
 N ?= 10
 repeat: $(STAMP) ## make verify N times in a row (N=10), and how many were held

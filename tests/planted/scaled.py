@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from limpet import contract as contracts
 from limpet import shipped
 
 _TESTS = Path(__file__).resolve().parents[1]
 PYTHON_PATH = f"{_TESTS}{os.pathsep}{_TESTS.parent}"  # planted, and the limpet and backend of this clone
+FILE = shipped.contract("gadget")
 PLAIN = ("{python}", "-m", "reference_backend")
 TIMING = {
     "heartbeat_interval_s": 2.0,
@@ -29,7 +31,12 @@ TIMING = {
 def contract(bug: str | None) -> str:
     """The text of a contract by which every replica starts with this bug of the backend, or without any."""
     command = ("{python}", "-m", "planted.run", bug) if bug else PLAIN
-    return scaled(shipped.contract("gadget").read_text(encoding="utf-8"), command, TIMING)
+    return scaled(FILE.read_text(encoding="utf-8"), command, TIMING)
+
+
+def claimed() -> tuple[str, ...]:
+    """The guarantees that the contract claims."""
+    return contracts.load(FILE).claims.guarantees
 
 
 def scaled(text: str, command: Sequence[str], timing: Mapping[str, float]) -> str:

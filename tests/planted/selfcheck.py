@@ -17,7 +17,6 @@ from typing import Any
 
 import click
 
-from limpet import contract as contracts
 from limpet import runner, seeds
 from limpet.clock import NS_PER_S, now_ns
 from limpet.contract import GUARANTEES
@@ -192,9 +191,8 @@ def _main(
     directory = directory.absolute()
     directory.mkdir(parents=True)
     seed = seeds.fresh() if seed is None else seed
-    plain = contracts.parse(scaled.contract(None), Path("gadget.toml"))
     wanted = [bug for name, bug in bugs.items() if not only or name in only]
-    todo = plan(wanted, plain.claims.guarantees, third=third, full=full)
+    todo = plan(wanted, scaled.claimed(), third=third, full=full)
     at_once = min(jobs or 2 * (os.cpu_count() or 1), len(todo))
     click.echo(f"selfcheck: {len(todo) - 1} bugs and a clean run, seed {seed}, {at_once} at a time")
     check = Selfcheck(directory, todo, seed=seed)
