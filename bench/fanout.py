@@ -22,7 +22,7 @@ from bench.base import cpu_s, heading, median, ratio, table
 from limpet import contract as contracts
 from limpet import shipped
 from limpet.clients.sessions import User
-from limpet.clock import NS_PER_S, eventually, now_ns, sleep
+from limpet.clock import NS_PER_S, now_ns, sleep
 from limpet.errors import LimpetError
 from limpet.history import History
 from limpet.targets.local.target import LocalTarget
@@ -31,7 +31,8 @@ WATCHERS = 1_000
 EVENTS_PER_S = 20
 TURNS = 5
 TURN_S = 5.0
-OPEN_S = 60.0
+OPENED_AT_ONCE = 50
+OPEN_S = 20.0
 AIM_US = 9.3
 EVENT = b'"type":"event"'
 REQUEST = (
@@ -55,11 +56,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One turn: the server's processor time a second, events a second, bytes an event."""
+    """One turn: the server's processor time a second, events a second, bytes an event, events that came at once."""
 
     cpu_share: float
     rate: float
     bytes_each: float
+    at_once: float
 
     @property
     def cpu_us(self) -> float:
@@ -67,29 +69,26 @@ class Measured:
         return self.cpu_share / self.rate * 1e6
 
 
-class Watchers:
-    """All watchers of one server; they read and count, and have no time for more."""
+class Watcher(asyncio.Protocol):
+    """One connection. Reads and counts, and has no time for more; as a rule each read brings one frame.
 
-    def __init__(self) -> None:
+    Attributes:
+        begun: done when the first event has come; LimpetError when the connection is closed before that.
+    """
+
+    def __init__(self, request: bytes) -> None:
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.events = 0
         self.bytes = 0
-        self.begun = 0  # how many have got an event
-        self.transports: list[asyncio.Transport] = []
-
-
-class Watcher(asyncio.Protocol):
-    """One connection. Frames come one at a time, and as a rule one in each read."""
-
-    def __init__(self, all_: Watchers, request: bytes) -> None:
-        self._all = all_
+        self.reads = 0
+        self.lost = False
         self._request = request
-        self._begun = False
+        self._first = b""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the stream."""
         self._transport = cast("asyncio.Transport", transport)
-        self._all.transports.append(self._transport)
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
@@ -97,34 +96,58 @@ class Watcher(asyncio.Protocol):
         at = data.find(PING)
         if at >= 0 and self._transport:
             self._transport.write(PONG + data[at + len(PING) : at + len(PING) + 4])
-        events = data.count(EVENT)
-        self._all.events += events
-        self._all.bytes += len(data)
-        if events and not self._begun:
-            self._begun = True
-            self._all.begun += 1
+        self._first = self._first or data
+        self.events += data.count(EVENT)
+        self.bytes += len(data)
+        self.reads += 1
+        if self.events and not self.begun.done():
+            self.begun.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It was closed, and not from here."""
+        self.lost = True
+        if not self.begun.done():
+            self.begun.set_exception(LimpetError(f"closed before an event came: {exc or self._first[:200]!r}"))
+
+    def close(self) -> None:
+        """Close it from here."""
+        if self._transport:
+            self._transport.abort()
 
 
-async def measure(served: Served, count: int = WATCHERS) -> Measured:
-    """One turn: open so many, wait until every one of them gets events, count for a while, close."""
-    watchers = Watchers()
+async def opened(served: Served, count: int) -> list[Watcher]:
+    """So many watchers, all of which get events."""
     host, _, port = served.address.partition(":")
     request = REQUEST.format(path=served.path, address=served.address).encode()
     loop = asyncio.get_running_loop()
-    for _ in range(count):
-        await loop.create_connection(lambda: Watcher(watchers, request), host, int(port))
+    watchers: list[Watcher] = []
+    while len(watchers) < count:
+        some = []
+        for _ in range(min(OPENED_AT_ONCE, count - len(watchers))):
+            _, watcher = await loop.create_connection(lambda: Watcher(request), host, int(port))
+            some.append(watcher)
+        async with asyncio.timeout(OPEN_S):
+            await asyncio.gather(*(watcher.begun for watcher in some))
+        watchers += some
+    return watchers
 
-    async def all_begun() -> bool:
-        return watchers.begun == count
 
-    await eventually(all_begun, within_s=OPEN_S, what=f"{count} watchers get events")
-    events, size, began_ns, used_s = watchers.events, watchers.bytes, now_ns(), cpu_s(served.pid)
+async def measure(served: Served, count: int = WATCHERS) -> Measured:
+    """One turn: so many watchers open, events counted for a while, all closed."""
+    watchers = await opened(served, count)
+    for watcher in watchers:
+        watcher.events = watcher.bytes = watcher.reads = 0
+    began_ns, used_s = now_ns(), cpu_s(served.pid)
     await sleep(TURN_S)
-    events, size = watchers.events - events, watchers.bytes - size
     took_s, used_s = (now_ns() - began_ns) / NS_PER_S, cpu_s(served.pid) - used_s
-    for transport in watchers.transports:
-        transport.abort()
-    return Measured(used_s / took_s, events / took_s, size / events)
+    events, size = sum(one.events for one in watchers), sum(one.bytes for one in watchers)
+    reads = sum(one.reads for one in watchers)
+    lost = sum(one.lost for one in watchers)
+    for watcher in watchers:
+        watcher.close()
+    if lost or not events:
+        raise LimpetError(f"{lost} of {count} watchers were closed by the server; {events} events came")
+    return Measured(used_s / took_s, events / took_s, size / events, events / reads)
 
 
 @asynccontextmanager
@@ -182,12 +205,18 @@ def main() -> None:
         (turn.cpu_share - one.cpu_share) / (turn.rate - one.rate) * 1e6 for turn, one in zip(all_, alone, strict=True)
     ]
     base = [turn.cpu_us for turn in frames]
-    costs = {ALL: [turn.cpu_us for turn in all_], "of that for the watchers": spread, BARE: base}
-    rows = [(name, median(every), ratio(every, base)) for name, every in costs.items()]
-    table(("", "server's CPU us an event", "of bare"), rows)
-    print(f"events/s: {median([turn.rate for turn in all_], 0)}, bare {median([turn.rate for turn in frames], 0)}")
-    print(f"bytes an event: {median([turn.bytes_each for turn in all_], 0)}")
-    print(f"processor time that the session takes with one watcher: {median([t.cpu_share * 1e3 for t in alone])} ms/s")
+    rows = []
+    for name, costs, turns in (
+        (ALL, [turn.cpu_us for turn in all_], all_),
+        ("of that for the watchers", spread, []),
+        (BARE, base, frames),
+    ):
+        rates = median([turn.rate for turn in turns], 0) if turns else "-"
+        at_once = median([turn.at_once for turn in turns]) if turns else "-"
+        rows.append((name, median(costs), ratio(costs, base), rates, at_once))
+    table(("", "server's CPU us an event", "of bare", "events/s", "events in one read"), rows)
+    print(f"an event has {all_[0].bytes_each:,.0f} bytes; with one watcher the replica takes", end=" ")
+    print(f"{median([turn.cpu_share * 1e3 for turn in alone])} ms of processor time a second")
 
 
 if __name__ == "__main__":
