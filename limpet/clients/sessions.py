@@ -45,14 +45,23 @@ class User:
         history: where the operations are recorded.
         base_url: `http://host:port`.
         sticky: keep cookies; without, every call arrives as a new client's.
+        timeout_s: how long it waits for an answer.
     """
 
-    def __init__(self, contract: Contract, history: History, base_url: str, *, sticky: bool = True) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        history: History,
+        base_url: str,
+        *,
+        sticky: bool = True,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self.contract = contract
         self.base_url = base_url
         self.recorder = Recorder(history)
         self._sticky = sticky
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT_S, trust_env=False, verify=_tls())
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=False, verify=_tls())
 
     async def __aenter__(self) -> Self:
         return self
