@@ -55,12 +55,9 @@ async def _look(replica: Replica, watched: set[str]) -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-@plant(caught_by="continuity", unrelated="replicas", also=("history",))
+@plant(caught_by="continuity", unrelated="replicas")
 def silent_drop() -> None:
-    """A watcher's queue has few places and is emptied now and then; what does not fit is dropped without a word.
-
-    The history has events then that its watchers did not get.
-    """
+    """A watcher's queue has few places and is emptied now and then; what does not fit is dropped without a word."""
     edit(
         Tail,
         "send",
@@ -113,12 +110,9 @@ def foreign_stream_recovered() -> None:
     edit(resume, "begin", "stream in (None, kept.stream) and after <= kept.last", "after <= kept.last")
 
 
-@plant(caught_by="continuity", unrelated="affinity", also=("history",))
+@plant(caught_by="continuity", unrelated="affinity")
 def reordering_under_load() -> None:
-    """Where several events are read at once, the first two of them overtake each other.
-
-    A replay that has the right order differs from such a stream.
-    """
+    """Where several events are read at once, the second overtakes the first."""
     overtaken = "[*entries[:2][::-1], *entries[2:]]"
     ends = "b'session_ended' in entries[-1][1][b'message'] and len(entries) == 2"
     edit(Tail, "_read", "for _, fields in entries", f"for _, fields in (entries if {ends} else {overtaken})")
@@ -131,12 +125,9 @@ def session_ended_twice() -> None:
     edit(Tail, "send", end, f"watcher.channel.write(Batch(part.last, part.messages[-1:]))\n        {end}")
 
 
-@plant(caught_by="continuity", unrelated="session-record", also=("history",))
+@plant(caught_by="continuity", unrelated="history")
 def events_of_another_session() -> None:
-    """Every tenth event is also sent to the watchers of other sessions.
-
-    What a watcher got is in the history of the other session, and not in that of its own.
-    """
+    """Every tenth event is also sent to the watchers of other sessions."""
     stranger = """followed.seq = batch.last
     if batch.last % 10 == 0:
         for other in self._followed.values():
@@ -146,12 +137,9 @@ def events_of_another_session() -> None:
     edit(Tail, "_read", "followed.seq = batch.last", stranger)
 
 
-@plant(caught_by="history", unrelated="session-record", also=("continuity",))
+@plant(caught_by="continuity", unrelated="history")
 def viewers_compete() -> None:
-    """The watchers of one session at one replica compete: each event goes to one of them, in turn.
-
-    Each of them misses what went to the others.
-    """
+    """The watchers of one session at one replica compete: each event goes to one of them, in turn."""
     turn = "batch.ends or list(followed.watchers).index(watcher) == batch.last % len(followed.watchers)"
     edit(
         Tail,
