@@ -55,29 +55,22 @@ class WrittenTwiceError(ValueError):
     """A value was written twice: this algorithm cannot tell which write a read has seen."""
 
 
-class _Cluster:
-    """All operations that concern one value, as far as they matter.
+class _Cluster(msgspec.Struct, gc=False, eq=False):
+    """All operations that concern one value, as far as they matter. There are as many as values.
 
-    `first_end` and `last_start` are those of `ended_by` and `started_by`; they are known when all have been told.
+    Attributes:
+        first_read, last_read: the read that ended first, the one that started last.
+        first_end, last_start: of the cluster, once it is whole; those of `ended_by` and `started_by`.
     """
 
-    __slots__ = ("ended_by", "first_end", "first_read", "last_read", "last_start", "name", "started_by", "write")
-
-    def __init__(self, name: Hashable, *, first_end: float = inf, last_start: float = -inf) -> None:
-        self.name = name
-        self.write: Access | None = None
-        self.first_read: Access | None = None  # the one that ended first
-        self.last_read: Access | None = None  # the one that started last
-        self.first_end = first_end
-        self.last_start = last_start
-        self.ended_by: Access | None = None
-        self.started_by: Access | None = None
-
-    def read(self, access: Access) -> None:
-        if self.first_read is None or access.end < self.first_read.end:
-            self.first_read = access
-        if self.last_read is None or access.start > self.last_read.start:
-            self.last_read = access
+    name: Hashable
+    write: Access | None = None
+    first_read: Access | None = None
+    last_read: Access | None = None
+    first_end: float = inf
+    last_start: float = -inf
+    ended_by: Access | None = None
+    started_by: Access | None = None
 
     def take(self, access: Access, *, ends: bool = True) -> None:
         if ends and access.end < self.first_end:
@@ -111,16 +104,20 @@ class Register:
         elif kind == "read":
             cluster = self._clusters.get(access.value)
             if cluster is None:
-                cluster = self._clusters[access.value] = _Cluster(access.value)
-            cluster.read(access)
+                self._clusters[access.value] = _Cluster(access.value, None, access, access)
+                return
+            if cluster.first_read is None or access.end < cluster.first_read.end:
+                cluster.first_read = access
+            if cluster.last_read is None or access.start > cluster.last_read.start:
+                cluster.last_read = access
         else:
             (self._absent if kind == "absent" else self._present).append(access)
 
     def _write(self, access: Access) -> None:
         cluster = self._clusters.get(access.value)
         if cluster is None:
-            cluster = self._clusters[access.value] = _Cluster(access.value)
-        if cluster.write is None or cluster.write.outcome == "fail":
+            self._clusters[access.value] = _Cluster(access.value, access)
+        elif cluster.write is None or cluster.write.outcome == "fail":
             cluster.write = access
         elif access.outcome != "fail":
             raise WrittenTwiceError(f"{access.value!r} was written twice: this algorithm needs different values")
@@ -182,30 +179,33 @@ def _values(clusters: Iterable[_Cluster]) -> tuple[list[_Cluster], list[Illegal]
     errors: list[Illegal] = []
     kept = []
     for cluster in clusters:
-        write = cluster.write
-        if cluster.first_read is not None and cluster.last_read is not None:
-            error = _orphan(cluster, cluster.first_read)
-            if error:
-                errors.append(error)
-            cluster.take(cluster.first_read)
-            cluster.take(cluster.last_read)
-        elif write is None or write.outcome != "ok":
+        write, first, last = cluster.write, cluster.first_read, cluster.last_read
+        if first is None or last is None:
+            if write is not None and write.outcome == "ok":
+                cluster.first_end, cluster.last_start = write.end, write.start
+                cluster.ended_by = cluster.started_by = write
+                kept.append(cluster)
             continue
-        if write is not None:
-            cluster.take(write, ends=write.outcome == "ok")
-            kept.append(cluster)
+        if write is None or write.outcome == "fail" or first.end < write.start:
+            errors.append(_orphan(cluster, first))
+        if write is None:
+            continue
+        cluster.first_end, cluster.ended_by = first.end, first
+        if write.outcome == "ok" and write.end < first.end:
+            cluster.first_end, cluster.ended_by = write.end, write
+        later = last if last.start > write.start else write
+        cluster.last_start, cluster.started_by = later.start, later
+        kept.append(cluster)
     return kept, errors
 
 
-def _orphan(cluster: _Cluster, first: Access) -> Illegal | None:
+def _orphan(cluster: _Cluster, first: Access) -> Illegal:
     """A value that was read and that no write explains."""
     if cluster.write is None:
         return Illegal(f"it was read as {cluster.name!r}, which nobody wrote", (first,))
     if cluster.write.outcome == "fail":
         return Illegal(f"it was read as {cluster.name!r}, the write of which was refused", (cluster.write, first))
-    if first.end < cluster.write.start:
-        return Illegal(f"it was read as {cluster.name!r} before that was written", (first, cluster.write))
-    return None
+    return Illegal(f"it was read as {cluster.name!r} before that was written", (first, cluster.write))
 
 
 def _presence(before: _Cluster, after: _Cluster | None, present: list[Access]) -> Iterator[Illegal]:
@@ -221,21 +221,25 @@ def _mutual(clusters: list[_Cluster]) -> Iterator[Illegal]:
 
     Forward zones [f, s] must not overlap; a backward zone [s, f] must not lie within a forward one.
     """
-    forward = sorted((c for c in clusters if c.first_end < c.last_start), key=lambda c: c.first_end)
-    backward = [c for c in clusters if c.first_end >= c.last_start]
+    forward: list[_Cluster] = []
+    backward: list[_Cluster] = []
+    for cluster in clusters:
+        (forward if cluster.first_end < cluster.last_start else backward).append(cluster)
+    forward.sort(key=lambda cluster: cluster.first_end)
     widest: _Cluster | None = None
-    reach: list[tuple[float, _Cluster]] = []  # forward zones by start, each with the one that reaches furthest so far
+    starts: list[float] = []  # of forward zones
+    reach: list[_Cluster] = []  # beside each the one that reaches furthest so far
     for zone in forward:
         if widest and zone.first_end < widest.last_start and widest.first_end < zone.last_start:
             yield _contradiction(widest, zone)
         if widest is None or zone.last_start > widest.last_start:
             widest = zone
-        reach.append((zone.first_end, widest))
-    starts = [start for start, _ in reach]
+        starts.append(zone.first_end)
+        reach.append(widest)
     for zone in backward:
         index = bisect_left(starts, zone.last_start) - 1
-        if index >= 0 and zone.first_end < reach[index][1].last_start:
-            yield _contradiction(reach[index][1], zone)
+        if index >= 0 and zone.first_end < reach[index].last_start:
+            yield _contradiction(reach[index], zone)
 
 
 def _contradiction(one: _Cluster, other: _Cluster) -> Illegal:
