@@ -144,6 +144,13 @@ class LockReplay:
         else:
             self._early = command.unit, value, command.no
 
+    def wanted_by(self, command: Command) -> None:
+        """A command of who would take the lock if it were free."""
+        values = self._lock.values(command.at_us)
+        for hold in values if None not in values else ():
+            if hold is not None and hold.pod != command.pod:
+                hold.contended = True
+
     def heard_of(self, command: Command) -> None:
         """A command that names a key of the session, in a unit that does not try to acquire the lock."""
         for hold in self.holds:
