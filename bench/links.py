@@ -12,7 +12,7 @@ import socket
 import statistics
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from bench.base import cpu_s, heading, median, ratio, table
 from limpet.clock import NS_PER_S, now_ns, sleep
 from limpet.links.control import Links
 from limpet.links.link import HOST, Route
-from limpet.links.switches import Hold
+from limpet.links.switches import Gate, Hold, Switch
 from limpet.targets.local.ports import Ports
 from limpet.targets.local.processes import Processes
 from limpet.targets.local.relay import Relay
@@ -37,8 +37,17 @@ VALUE = b"x" * 400  # about a session's record
 KEY = b"session:00000000-0000-4000-8000-000000000000"
 GET = b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(KEY), KEY)
 REPLY = b"$%d\r\n%b\r\n" % (len(VALUE), VALUE)
-HELD = Hold(("lock:session:*",))
-WAYS = ("past the links", "unread", "passes", "with trace", "with a hold for others")
+OTHERS = ("lock:session:*",)  # not what is asked for here
+WAYS: Mapping[str, Switch] = {
+    "past the links": "pass",
+    "unread": "pass",
+    "passes": "pass",
+    "with trace": "pass",
+    "with a hold for others": Hold(OTHERS),
+    "with a gate for others": Gate(OTHERS),
+}
+DIRECT, UNREAD, *READ = WAYS
+TRACED = "with trace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +105,8 @@ class Place:
 
     async def set(self, way: str) -> None:
         """Have this way in force."""
-        await self.links.trace(self.folder / "trace.log" if way == "with trace" else None)
-        await self.links.set("read", "redis", HELD if way == "with a hold for others" else "pass")
+        await self.links.trace(self.folder / "trace.log" if way == TRACED else None)
+        await self.links.set("read", "redis", WAYS[way])
 
 
 @asynccontextmanager
@@ -112,8 +121,8 @@ async def place(folder: Path) -> AsyncIterator[Place]:
         await valkey.start()
         relay = Relay(processes, folder / "relay.log")
         process = await processes.start(relay.command())
-        found = {"past the links": valkey.port}
-        for pod, dependency, ways in (("unread", "postgres", WAYS[1:2]), ("read", "redis", WAYS[2:])):
+        found = {DIRECT: valkey.port}
+        for pod, dependency, ways in ((UNREAD, "postgres", [UNREAD]), ("read", "redis", READ)):
             with socket.create_server((HOST, 0)) as listener:
                 found |= dict.fromkeys(ways, listener.getsockname()[1])
                 await relay.links.open(Route(pod, dependency, valkey.port, HOST), listener)
@@ -168,7 +177,7 @@ def main() -> None:
     heading(f"Links: GET of {len(VALUE)} bytes, {TURNS} turns of {TURN_S:g} s, median (least to most)")
     found = uvloop.run(run())
     for width in WIDTHS:
-        direct, unread = found[WAYS[0], width], found[WAYS[1], width]
+        direct, unread = found[DIRECT, width], found[UNREAD, width]
         rows = []
         for way in WAYS:
             turns = found[way, width]
@@ -176,7 +185,7 @@ def main() -> None:
             added = [turn.round_trip_us - one.round_trip_us for turn, one in zip(turns, direct, strict=True)]
             relay = (median(used_us), ratio(used_us, [one.cpu_us for one in unread]), median(added, 0))
             of_direct = (median(rates, 0), ratio(rates, [one.rate for one in direct]))
-            rows.append((way, *(("-",) * 3 if way == WAYS[0] else relay), *of_direct))
+            rows.append((way, *(("-",) * 3 if way == DIRECT else relay), *of_direct))
         name = f"{width} connection{'s' if width > 1 else ''}"
         table((name, "relay's CPU us", "of unread", "added round trip us", "commands/s", "of direct"), rows)
 
