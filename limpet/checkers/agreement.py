@@ -8,6 +8,7 @@ A message that was received is in the stream from then on at the latest, so whoe
 a replica might learn a moment later than another is blamed on nobody: `LAG_S` and `LATE_S` are allowed for it.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -184,15 +185,16 @@ def _kept(stream: Stream) -> Iterator[Flaw]:
 
 def _behind(section: Section, stream: Stream) -> Iterator[Flaw]:
     """Nobody who is there the whole time lacks what another watcher got long before."""
-    reached = sorted(stream.first.items())
+    numbers = sorted(stream.first)
     for leg in stream.legs:
-        if leg.code is not None:
+        if leg.code is not None or leg.start is None:
             continue  # closed by the other side: it knows, and comes back for the rest
         until = leg.closed[1] if leg.closed else _over(section, leg)
-        lacks = next(((seq, at) for seq, at in reached if seq > leg.position), None)
-        if lacks is None or leg.start is None:
+        place = bisect_right(numbers, leg.position)
+        if place == len(numbers):
             continue
-        seq, (no, line) = lacks
+        seq = numbers[place]
+        no, line = stream.first[seq]
         waited_s = min(seconds_between(line, until), seconds_between(leg.opened[1], until))
         if waited_s >= LATE_S:
             seen = f"a watcher of {stream.session} got nothing after {leg.position}, and another got {seq}"

@@ -33,6 +33,7 @@ class Leg:
         stream: the stream that it was told, "" where it was told none.
         recovered: whether it was told that it gets all it asked for, None where it was told nothing.
         messages: all that came after the `subscribed`.
+        numbered: (number, line's number, line) of those messages of the session that have a number, as they came.
         closed: where the connection ended, None where that was not seen or another leg followed.
     """
 
@@ -48,13 +49,8 @@ class Leg:
     stream: str
     recovered: bool | None
     messages: tuple[Numbered, ...]
+    numbered: tuple[tuple[int, int, Line], ...]
     closed: Numbered | None
-
-    @property
-    def numbered(self) -> list[tuple[int, int, Line]]:
-        """(number, line's number, line) of all messages of the session that have a number, as they came."""
-        pairs = ((number_of(line), no, line) for no, line in self.messages)
-        return [(seq, no, line) for seq, no, line in pairs if seq is not None]
 
     @property
     def gaps(self) -> list[tuple[int, int, int]]:
@@ -104,6 +100,7 @@ class _Open:
         said = self.told.data if self.told else {}
         start = _integer(self.told.value) if self.told else self.after
         recovered = said.get("recovered")
+        numbers = ((number_of(line), no, line) for no, line in self.messages)
         return Leg(
             session=call.session,
             watcher=watcher_of(call),
@@ -117,6 +114,7 @@ class _Open:
             stream=str(said.get("stream") or ""),
             recovered=recovered if isinstance(recovered, bool) else None,
             messages=tuple(self.messages),
+            numbered=tuple((seq, no, line) for seq, no, line in numbers if seq is not None),
             closed=closed,
         )
 

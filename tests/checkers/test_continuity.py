@@ -1,4 +1,5 @@
 from dataclasses import replace
+from time import process_time
 
 from checkers.delivery_story import Session, Story, beside
 from checkers.expect import held, part, unknown, violated
@@ -92,3 +93,15 @@ def test_lines_without_their_connection_are_passed_over(gadget: Contract) -> Non
 
 def test_an_empty_history_is_unknown(gadget: Contract) -> None:
     assert check(Script("continuity").section(), gadget).verdict is Verdict.UNKNOWN
+
+
+def test_a_long_record_is_judged_in_time_that_grows_with_its_length(gadget: Contract) -> None:
+    class Long(Story):
+        sessions = 1
+        length = 10_000
+
+    section = Long().tell().section()
+    start_s = process_time()
+    violations = check(section, gadget).findings
+    assert process_time() - start_s < 20.0  # takes about one; comparing each with each took minutes
+    assert not violations
