@@ -28,17 +28,18 @@ from planted.judging import Row
 
 THIRDS = 3
 COST_S = {  # of a suite with scaled times; for the order and the time left
-    "replicas": 3,
-    "identity": 9,
-    "session-record": 8,
-    "shared-view": 9,
-    "stickiness": 6,
-    "affinity": 14,
-    "restart-persistence": 20,
-    "scaling": 12,
-    "heartbeat": 28,
-    "locking": 12,
-    "history": 9,
+    "replicas": 2,
+    "identity": 10,
+    "session-record": 7,
+    "shared-view": 11,
+    "stickiness": 7,
+    "affinity": 12,
+    "restart-persistence": 35,
+    "scaling": 15,
+    "heartbeat": 25,
+    "locking": 10,
+    "history": 8,
+    "continuity": 9,
 }
 START_S = 3  # of a run
 OTHER_S = 10  # a suite that is not in the table

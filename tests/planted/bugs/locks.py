@@ -20,7 +20,7 @@ TOO_SHORT_MS = 20
 LATE_EVERY = 20
 
 
-@plant(caught_by="locking", unrelated="identity")
+@plant(caught_by="locking", unrelated="history")
 def release_without_token() -> None:
     """The release deletes the lock whoever holds it: a late holder frees the lock of the next."""
     edit_script(scripts.RELEASE, "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return -1 end", "")
@@ -81,7 +81,7 @@ def fence_resets_on_expiry() -> None:
                 "redis.call('SET', KEYS[2], fence, 'PX', ARGV[2])")  # fmt: skip
 
 
-@plant(caught_by="locking", unrelated="identity")
+@plant(caught_by="locking", unrelated="history")
 def renewal_of_a_foreign_lock() -> None:
     """While a section lasts its lock is renewed every now and then, without a look at whose it is by now."""
     hold_plainly = Locks.hold

@@ -13,7 +13,7 @@ from reference_backend.stopping import Stopping
 LATER_S = 5.0
 
 
-@plant(caught_by="session-record", unrelated="identity", also=("shared-view", "restart-persistence", "scaling"))
+@plant(caught_by="session-record", unrelated="history", also=("shared-view", "restart-persistence", "scaling"))
 def create_that_forgets_the_index() -> None:
     """A new session is not added to `sessions:active`; so it is in no list, which others may blame too."""
     edit_script(scripts.COMMIT, "redis.call('SADD', active, id)\n", "\n")
@@ -31,7 +31,7 @@ def delete_that_forgets_the_owner() -> None:
     edit_script(scripts.COMMIT, "redis.call('SREM', owned, id)\n", "\n")
 
 
-@plant(caught_by="session-record", unrelated="identity")
+@plant(caught_by="session-record", unrelated="replicas")
 def delete_elsewhere_leaves_the_gadget() -> None:
     """A delete that reaches another replica than the owner does not tell the owner, whose gadget runs on."""
     edit(Stopping, "stop", "await self._ask_owner(session, hold)", "pass")

@@ -35,7 +35,7 @@ def list_from_local_memory() -> None:
     )
 
 
-@plant(caught_by="shared-view", unrelated="identity", also=("session-record",))
+@plant(caught_by="shared-view", unrelated="history", also=("session-record",))
 def list_cached_for_200_ms() -> None:
     """A replica answers lists from a cache of 200 ms, in which a session may stand that was just deleted."""
     listing = SessionCalls.list
@@ -83,7 +83,7 @@ def acknowledged_before_written() -> None:
 
 @plant(
     caught_by="restart-persistence",
-    unrelated="identity",
+    unrelated="replicas",
     also=("session-record", "shared-view", "stickiness", "affinity", "scaling", "heartbeat", "locking", "history"),
 )
 def sessions_in_memory_only() -> None:
