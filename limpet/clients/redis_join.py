@@ -23,6 +23,7 @@ NOT_ALWAYS_SHOWN = frozenset(
     b"REPLCONF REPLICAOF ROLE SAVE SHUTDOWN SLAVEOF SLOWLOG SYNC".split()
 )
 SEARCHED = 1000  # exchanges of a connection, before a line is given up
+MARGIN_NS = 250_000_000  # by which two clocks may have drifted apart in a run
 REDACTED = b"(redacted)"
 
 
@@ -63,12 +64,18 @@ class Counts:
 
 
 def join(
-    lines: Sequence[Monitored], records: Iterable[Exchange | Lost], *, from_ns: int, until_ns: int
+    lines: Sequence[Monitored],
+    records: Iterable[Exchange | Lost],
+    *,
+    from_ns: int,
+    until_ns: int,
+    ahead_us: int | None = None,
 ) -> tuple[list[Joined], Counts]:
     """Every line with what the links know of it.
 
     `from_ns` and `until_ns` (the harness's clock) is when MONITOR certainly watched: what a link saw in between must be
-    among the lines.
+    among the lines. `ahead_us` is the server's clock less the harness's, where it is known: a line whose own exchange
+    is not here, since it ended just before `from_ns`, is then not taken for an equal command that comes later.
     """
     by_address: dict[str, list[Exchange]] = defaultdict(list)
     pods: dict[str, str] = {}
@@ -79,7 +86,7 @@ def join(
             lost.append(f"{record.pod}: {record.why}")
         elif carried_out(record) and not 0 < record.replied_ns < from_ns:
             by_address[record.address].append(record)
-    followed = {address: _Followed(exchanges) for address, exchanges in by_address.items()}
+    followed = {address: _Followed(exchanges, ahead_us) for address, exchanges in by_address.items()}
     joined = []
     units = _Units()
     for seen in lines:
@@ -114,16 +121,25 @@ def carried_out(record: Exchange) -> bool:
 class _Followed:
     """The exchanges under one address, found one after the other."""
 
-    def __init__(self, exchanges: list[Exchange]) -> None:
+    def __init__(self, exchanges: list[Exchange], ahead_us: int | None) -> None:
+        self._ahead_us = ahead_us
         self.exchanges = sorted(exchanges, key=lambda one: (one.connection, one.place))
         self._next = 0
 
     def find(self, seen: Monitored) -> Exchange | None:
         for place in range(self._next, min(self._next + SEARCHED, len(self.exchanges))):
-            if _same(seen, self.exchanges[place]):
+            exchange = self.exchanges[place]
+            if _same(seen, exchange) and self._in_time(seen, exchange):
                 self._next = place + 1
-                return self.exchanges[place]
+                return exchange
         return None
+
+    def _in_time(self, seen: Monitored, exchange: Exchange) -> bool:
+        """Whether the server can have carried out the exchange when it says."""
+        if self._ahead_us is None:
+            return True
+        at_ns = (seen.at_us - self._ahead_us) * 1000
+        return exchange.sent_ns - MARGIN_NS < at_ns < (exchange.replied_ns or at_ns) + MARGIN_NS
 
 
 def _same(seen: Monitored, exchange: Exchange) -> bool:

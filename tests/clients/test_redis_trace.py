@@ -258,6 +258,21 @@ def test_a_line_that_no_link_saw_does_not_shift_the_others() -> None:
     assert outcomes(lines, [passed(1, "GET", "a", reply="1"), passed(2, "GET", "b", reply="2")]) == ["1", None, "2"]
 
 
+def test_a_line_whose_exchange_was_over_before_the_trace_is_not_taken_for_an_equal_one_later() -> None:
+    times_s, words = (0.9, 1.0, 1.5, 3.0), ("lease", "a", "b", "lease")
+    lines = [
+        Monitored(order, int(at_s * 1e6), "127.64.0.1:5000", [b"GET", word.encode()])
+        for order, (at_s, word) in enumerate(zip(times_s, words, strict=True))
+    ]
+    records = [
+        Exchange("backend-1", "127.64.0.1:5000", 1, place, at_ns, at_ns, [b"GET", word.encode()], word, "replied")
+        for place, (at_ns, word) in enumerate(zip((int(s * 1e9) for s in times_s), words, strict=True))
+    ]
+    joined, counts = join(lines, records, from_ns=950_000_000, until_ns=4_000_000_000, ahead_us=0)
+    assert [one.exchange and one.exchange.reply for one in joined] == [None, "a", "b", "lease"]
+    assert (counts.links, counts.joined) == (3, 3)
+
+
 def test_an_address_that_comes_again_goes_on_with_the_next_connection() -> None:
     lines = [seen(0, "GET", "a"), seen(1, "GET", "a")]
     records = [passed(1, "GET", "a", reply="2", connection=2), passed(1, "GET", "a", reply="1", connection=1)]
