@@ -74,8 +74,8 @@ def join(
     """Every line with what the links know of it.
 
     `from_ns` and `until_ns` (the harness's clock) is when MONITOR certainly watched: what a link saw in between must be
-    among the lines. `ahead_us` is the server's clock less the harness's, where it is known: a line whose own exchange
-    is not here, since it ended just before `from_ns`, is then not taken for an equal command that comes later.
+    among the lines. `ahead_us` is the server's clock less the harness's, where it is known. By it equal commands are
+    told apart where one of both sides lacks the first: it was over just before `from_ns`, or blocked since long before.
     """
     by_address: dict[str, list[Exchange]] = defaultdict(list)
     pods: dict[str, str] = {}
@@ -127,19 +127,27 @@ class _Followed:
         self._next = 0
 
     def find(self, seen: Monitored) -> Exchange | None:
+        late = -1
         for place in range(self._next, min(self._next + SEARCHED, len(self.exchanges))):
             exchange = self.exchanges[place]
-            if _same(seen, exchange) and self._in_time(seen, exchange):
-                self._next = place + 1
-                return exchange
-        return None
+            lag_ns = self._lag_ns(seen, exchange)
+            if lag_ns < -MARGIN_NS:
+                break  # this one was sent later, and so were all behind it
+            took_ns = exchange.replied_ns - exchange.sent_ns if exchange.replied_ns else lag_ns
+            if not _same(seen, exchange) or lag_ns > took_ns + MARGIN_NS:
+                continue
+            if lag_ns <= MARGIN_NS:
+                return self._take(place)
+            late = place if late < 0 else late  # the server was slow, unless an equal one was sent just now
+        return self._take(late) if late >= 0 else None
 
-    def _in_time(self, seen: Monitored, exchange: Exchange) -> bool:
-        """Whether the server can have carried out the exchange when it says."""
-        if self._ahead_us is None:
-            return True
-        at_ns = (seen.at_us - self._ahead_us) * 1000
-        return exchange.sent_ns - MARGIN_NS < at_ns < (exchange.replied_ns or at_ns) + MARGIN_NS
+    def _take(self, place: int) -> Exchange:
+        self._next = place + 1
+        return self.exchanges[place]
+
+    def _lag_ns(self, seen: Monitored, exchange: Exchange) -> int:
+        """How long after it was sent the server carried it out, if it is the one; 0 where that cannot be told."""
+        return 0 if self._ahead_us is None else (seen.at_us - self._ahead_us) * 1000 - exchange.sent_ns
 
 
 def _same(seen: Monitored, exchange: Exchange) -> bool:
