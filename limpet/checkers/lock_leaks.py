@@ -16,11 +16,11 @@ NS_PER_S = 1_000_000_000
 def none_leaks(section: Section, story: Story) -> PartBuilder:
     """Every acquisition is released by its holder, unless that one was held up; in the end no lock is left."""
     part = PartBuilder(section, "none leaks", "acquisitions", ACQUISITIONS)
-    disturbed = _disturbed(section)
+    was_disturbed = disturbed(section)
     for hold in story.holds:
         part.had += hold.certain and hold.end == "released"
         t = section.lines[hold.no - 1].t
-        if hold.certain and hold.end == "expired" and not disturbed(hold.pod, t):
+        if hold.certain and hold.end == "expired" and not was_disturbed(hold.pod, t):
             part.find(
                 f"{who(hold)} never released the lock of {hold.session}, which nothing held up",
                 expected="released when it was done with",
@@ -40,8 +40,8 @@ def none_leaks(section: Section, story: Story) -> PartBuilder:
     return part
 
 
-def _disturbed(section: Section) -> Callable[[str, int], bool]:
-    """Whether a pod was kept from releasing what it acquired at a moment: stopped, or its link to Redis disturbed."""
+def disturbed(section: Section) -> Callable[[str, int], bool]:
+    """Tells whether a pod was held up at a moment, or shortly before: stopped, or its link to Redis disturbed."""
     spans: list[tuple[str, int, int]] = []
     since: dict[tuple[str, str], int] = {}
     for _, line in section.of("link", "pause"):

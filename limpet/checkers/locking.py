@@ -8,7 +8,7 @@ fence: it cannot overwrite what it did not see. With a fence the contract wants 
 from collections.abc import Iterable
 
 from limpet.checkers.exclusion import Change, Story, replay
-from limpet.checkers.lock_leaks import ACQUISITIONS, none_leaks
+from limpet.checkers.lock_leaks import ACQUISITIONS, disturbed, none_leaks
 from limpet.checkers.lock_replay import UNKNOWN, Hold, who
 from limpet.checkers.parts import PartBuilder
 from limpet.checkers.redis_commands import commands
@@ -137,14 +137,17 @@ def _expires(section: Section, contract: Contract, story: Story) -> PartBuilder:
 def _tokens(section: Section, story: Story) -> PartBuilder:
     """No two acquisitions of a lock have the same token.
 
-    A command that a client sent again, since its answer was lost, has: it counts when the pod was told both times.
+    A command that a client sent again, since its answer was lost, has: it counts when the pod was told both times. One
+    that was stopped may have been told without having read it; it sends again when it goes on.
     """
     part = PartBuilder(section, "token unique", "acquisitions", ACQUISITIONS)
+    held_up = disturbed(section)
     seen: dict[tuple[str, str], Hold] = {}
     for hold in story.holds:
         part.had += hold.certain
         before = seen.setdefault((hold.session, hold.token), hold)
-        told = before.answered and hold.answered
+        unread = before.end == "expired" and not before.used and held_up(hold.pod, section.lines[hold.no - 1].t)
+        told = before.answered and hold.answered and not unread
         if before is not hold and before.certain and hold.certain and (told or before.pod != hold.pod):
             part.find(
                 f"{hold.pod} acquired the lock of {hold.session} with the token {hold.token!r}, which it had before",

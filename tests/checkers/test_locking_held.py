@@ -126,6 +126,19 @@ def test_an_acquisition_whose_answer_was_lost_and_that_is_sent_again_is_held(gad
     held(check(one.judged(), gadget))
 
 
+def test_an_acquisition_whose_answer_a_stopped_pod_did_not_read_and_that_is_sent_again_is_held(
+    gadget: Contract,
+) -> None:
+    one = story()
+    one.acquire(A, "t", "token-of-t")
+    one.note("pause", "begin", pod=A)
+    one.wait(11)
+    one.note("pause", "end", pod=A)
+    one.acquire(A, "t", "token-of-t")
+    one.release(A, "t", "token-of-t")
+    held(check(one.judged(), gadget))
+
+
 def test_other_locks_are_none_of_this(gadget: Contract) -> None:
     one = story()
     one.do(A, "SET lock:idempotency:k token NX")

@@ -101,6 +101,18 @@ def test_a_lock_that_does_not_live_as_long_as_it_shall_is_violated(guide: Contra
     violated(check(one.judged(), guide), EXPIRES)
 
 
+def test_a_token_that_comes_again_after_it_was_used_is_violated_though_its_pod_was_stopped(gadget: Contract) -> None:
+    one = story()
+    one.acquire(A, "t", "token-of-t")
+    one.commit(A, "t", "token-of-t", "1")
+    one.note("pause", "begin", pod=A)
+    one.wait(11)
+    one.note("pause", "end", pod=A)
+    one.acquire(A, "t", "token-of-t")
+    one.release(A, "t", "token-of-t")
+    violated(check(one.judged(), gadget), TOKENS)
+
+
 def test_a_token_that_comes_again_is_violated(guide: Contract) -> None:
     one = story()
     for _ in range(2):
