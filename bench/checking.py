@@ -17,7 +17,6 @@ from typing import Any
 
 from bench.base import heading, median, table
 from bench.long_history import INFO, LongHistory
-
 from limpet.checkers import linearizable, unique_registers
 from limpet.models.catalogue import MODELS
 from limpet.models.given import Numbered, json_lines, operations
@@ -80,7 +79,9 @@ def beside_porcupine(searches: list[float]) -> None:
         return
     theirs = [float(line) for line in done.stdout.split()]
     ratio = statistics.median(searches) / statistics.median(theirs)
-    print(f"Porcupine's search of the etcd files: {median([1000 * s for s in theirs])} ms; ratio {ratio:.2f} (aim: 1.0)\n")
+    print(
+        f"Porcupine's search of the etcd files: {median([1000 * s for s in theirs])} ms; ratio {ratio:.2f} (aim: 1.0)\n"
+    )
 
 
 def judge(path: Path) -> None:
@@ -116,8 +117,8 @@ def long_history(folder: Path, count: int, *, stale: bool) -> tuple[dict[str, An
 def growth() -> None:
     """Short and long, right and with one stale read."""
     heading(
-        f"Registers: {SESSIONS:,} sessions, {PROCESSES} processes, {INFO:.0%} of unknown outcome; read from JSON Lines\n"
-        f"(aim: {LONG:,} in {AIM_LONG_S} s and {AIM_LONG_MIB} MiB; at most {AIM_GROWTH} times the time an operation of {SHORT:,})"
+        f"Registers: {SESSIONS:,} sessions, {PROCESSES} processes, {INFO:.0%} unknown outcomes; read from JSON Lines\n"
+        f"(aim: {LONG:,} in {AIM_LONG_S} s and {AIM_LONG_MIB} MiB; each in at most {AIM_GROWTH} times one of {SHORT:,})"
     )
     rows, each_us, told = [], [], []
     with tempfile.TemporaryDirectory() as folder:
@@ -129,7 +130,10 @@ def growth() -> None:
             rows.append((name, *cells, str(len(said["why"]))))
             if stale:
                 named = "is" if stale_line in said["lines"] else "IS NOT"
-                told = [f"planted in line {stale_line}, which {named} among the lines shown: {said['lines']}", *said["why"]]
+                told = [
+                    f"planted in line {stale_line}, which {named} among the lines shown: {said['lines']}",
+                    *said["why"],
+                ]
     table(("operations", "seconds", "CPU seconds", "us an operation", "peak MiB", "findings"), rows)
     print(f"an operation of {LONG:,} takes {each_us[1] / each_us[0]:.2f} times one of {SHORT:,}")
     print("\n".join(told))

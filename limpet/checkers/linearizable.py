@@ -12,12 +12,16 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from limpet.checkers.linearizable_search import CONFIGURATION_BYTES, Search, Steps
+from msgspec.structs import replace
+
+from limpet.checkers.linearizable_search import CONFIGURATION_BYTES, Search
+from limpet.checkers.linearizable_steps import Steps
 from limpet.models.base import NEVER, Model, Operation
 
 BUDGET_MIB = 512
 FIRST_TURN = 256  # configurations
 TURN_GROWTH = 4
+LOOK_BACK = 50_000  # configurations of one search for where no order goes on
 SLICE = 1024  # configurations between two looks at the budget
 
 
@@ -30,7 +34,7 @@ class Stuck:
         operation: the first to return that no order of what came before explains.
         before: all that was called before that return, without it.
         ordered: how many of these had returned, and can be ordered.
-        states: those that all orders of them lead to.
+        states: those that orders of them lead to; none where there are too many to look at.
     """
 
     key: Hashable
@@ -120,8 +124,32 @@ class _Race:
 
     def _stuck(self, key: Hashable) -> Stuck:
         search = self._searches[key]
-        operation = search.required[search.deepest]
-        before = tuple(op for op in self._objects[key] if op.start < operation.end and op is not operation)
-        states = tuple(self._steps.states[state] for state in sorted(search.states_there))
+        operations = self._objects[key]
+        operation, states = search.required[search.deepest], search.states_there
+        if search.foreseen:
+            operation, states = self._first_unexplained(operations, search.required)
+        before = tuple(op for op in operations if op.start < operation.end and op is not operation)
         ordered = sum(op.end < operation.end for op in before if op.end != NEVER)
-        return Stuck(key, operation, before, ordered, states)
+        return Stuck(key, operation, before, ordered, tuple(self._steps.states[state] for state in sorted(states)))
+
+    def _first_unexplained(
+        self, operations: Sequence[Operation], required: Sequence[Operation]
+    ) -> tuple[Operation, set[int]]:
+        """The first return up to which there is no order, by bisection: a beginning of what has an order has one."""
+        explained, unexplained = -1, len(required) - 1
+        while unexplained - explained > 1:
+            middle = (explained + unexplained) // 2
+            if Search(_beginning(operations, required[middle]), self._steps).run(LOOK_BACK) is False:
+                unexplained = middle
+            else:
+                explained = middle
+        operation = required[unexplained]
+        plain = Search(_beginning(operations, operation), self._steps, foresight=False)
+        plain.run(LOOK_BACK)
+        return operation, plain.states_there if plain.required[plain.deepest] == operation else set()
+
+
+def _beginning(operations: Sequence[Operation], last: Operation) -> list[Operation]:
+    """What was called before the return of `last`; what had not returned by then may not have happened."""
+    called = (op for op in operations if op.start < last.end)
+    return [op if op.end <= last.end else replace(op, end=NEVER) for op in called]

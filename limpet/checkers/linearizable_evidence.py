@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from limpet.checkers.linearizable import Stuck
-from limpet.checkers.linearizable_search import Search, Steps
+from limpet.checkers.linearizable_search import Search
+from limpet.checkers.linearizable_steps import Steps
 from limpet.models.base import NEVER, Action, Model, Operation
 
 TRIES = 300

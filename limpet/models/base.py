@@ -13,7 +13,7 @@ An operation has one of three outcomes, and each model says what they mean:
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from math import inf
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -59,6 +59,7 @@ class Action(msgspec.Struct, frozen=True, gc=False):
         result: what it answered.
         outcome: `fail` where the refusal is an answer, `info` where nobody knows.
         changes: whether it may change the object. One that does not leaves every state in which it is possible.
+        forgets: whether nothing of the state before is left, whatever it was.
         by: who did it, where that matters.
     """
 
@@ -67,6 +68,7 @@ class Action(msgspec.Struct, frozen=True, gc=False):
     result: Hashable = None
     outcome: Outcome = "ok"
     changes: bool = True
+    forgets: bool = False
     by: Hashable = None
 
 
@@ -119,6 +121,14 @@ class Model(Protocol):
 
     def tell_state(self, state: Hashable) -> str:
         """A state in words."""
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A model whose states tell what can still come of them, so that a search need not follow each to its end."""
+
+    def leads_to(self, state: Hashable, observed: Action) -> bool:
+        """Whether changes that do not forget may lead from a state to one in which `observed` is possible."""
 
 
 def outcome(done: Given | None) -> Outcome:

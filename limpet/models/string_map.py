@@ -18,7 +18,7 @@ class StringMap:
         how = outcome(done)
         if call.op == "get":
             return Action("get", result=_text(done.value), changes=False) if how == "ok" and done else None
-        return None if how == "fail" else Action(call.op, _text(call.value), outcome=how)
+        return None if how == "fail" else Action(call.op, _text(call.value), outcome=how, forgets=call.op == "put")
 
     def partition(self, operations: Iterable[Operation]) -> dict[Hashable, list[Operation]]:
         """Keys are independent."""
@@ -31,6 +31,12 @@ class StringMap:
         assert isinstance(state, str)
         assert isinstance(action.argument, str)
         return action.argument if action.op == "put" else state + action.argument
+
+    def leads_to(self, state: Hashable, observed: Action) -> bool:
+        """Without a put a text only grows at its end."""
+        assert isinstance(state, str)
+        assert isinstance(observed.result, str)
+        return observed.result.startswith(state)
 
     def tell(self, action: Action) -> str:
         """`append "x"`, `get "xy"`."""
