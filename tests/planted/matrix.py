@@ -15,7 +15,7 @@ LEGEND = "X violated, . held, ? unknown; [X] is what must catch it, (X) what may
 def line(row: Row) -> str:
     """One row in words, as progress shows it."""
     said = ", ".join(f"{name} {verdict}" for name, verdict in row.verdicts.items()) or "nothing was judged"
-    if not row.bug and not row.wrong:
+    if not row.bug and row.verdicts and not row.wrong:
         said = f"{len(row.verdicts)} guarantees held"
     after = "" if row.caught_s is None else f", caught after {row.caught_s:.1f} s"
     wrong = "".join(f"\n      WRONG {text}" for text in row.wrong)

@@ -44,6 +44,7 @@ COST_S = {  # of a suite with scaled times; for the order and the time left
 START_S = 3  # of a run
 OTHER_S = 10  # a suite that is not in the table
 END_WITHIN_S = 15.0
+WIDTH = 100  # of the matrix, in columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +205,7 @@ def _main(
         click.echo(f"interrupted; what was done lies in {directory}", err=True)
         return 130
     out = console()
+    out.width = max(out.width, WIDTH)  # a cell that is cut tells nothing
     out.print(matrix.table(rows))
     click.echo(matrix.key(rows))
     title = "Selfcheck, all guarantees" if full else "Selfcheck"
