@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test foreign repeat lint bench lock wheel clean
+.PHONY: help verify test foreign selfcheck selfcheck-full repeat lint bench lock wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,6 +21,12 @@ test: $(STAMP) ## the project's own tests
 foreign: $(STAMP) ## the Node example, correct and with each of its bugs (25 minutes; needs Node 20)
 	@command -v npm >/dev/null || { echo "make foreign needs Node 20 with npm. On Debian: apt install nodejs npm" >&2; exit 1; }
 	@$(BIN)/python -m pytest tests/examples -m slow -v $(ARGS)
+
+selfcheck: $(STAMP) ## every planted bug is caught, and blamed on no other guarantee (10 minutes; ARGS="--third 1")
+	@PYTHONPATH=tests $(BIN)/python -m planted.selfcheck $(ARGS)
+
+selfcheck-full: $(STAMP) ## the same with all suites for each bug: the whole matrix (an hour)
+	@PYTHONPATH=tests $(BIN)/python -m planted.selfcheck --full $(ARGS)
 
 N ?= 10
 repeat: $(STAMP) ## make verify N times in a row (N=10), and how many were held
@@ -36,8 +42,10 @@ lint: $(STAMP) ## ruff, mypy strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: $(STAMP) ## figures: how long a stack takes to start
-	@$(BIN)/python bench/start.py
+BENCHES := recording links fanout start checking races
+bench: $(STAMP) ## figures: what recording, links, events, starts, judging and races cost (ARGS="recording links": these)
+	@for name in $(or $(ARGS),$(basename $(notdir $(wildcard $(BENCHES:%=bench/%.py))))); do \
+	  $(BIN)/python bench/$$name.py || exit 1; done
 
 lock: ## regenerate requirements.lock from pyproject.toml
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

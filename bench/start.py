@@ -1,13 +1,13 @@
-"""How long a stack takes from nothing to two replicas that answer through the ingress: five starts in a row.
+"""How long a stack takes from nothing to two replicas that answer through the ingress.
 
-make bench
+make bench ARGS=start
 """
 
 import asyncio
-import statistics
 import tempfile
 from pathlib import Path
 
+from bench.base import heading, median, table
 from limpet import contract as contracts
 from limpet import shipped
 from limpet.history import History
@@ -27,19 +27,16 @@ async def _start(folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print every start, and the median."""
-    totals = []
+    """When each step of a start was reached."""
+    heading(f"Start of a stack: Traefik, Valkey, PostgreSQL, two replicas; {STARTS} in a row, median (least to most)")
+    reached: dict[str, list[float]] = {}
     for number in range(WARM_UP + STARTS):
         with tempfile.TemporaryDirectory() as folder:
             timing = asyncio.run(_start(Path(folder)))
-        total_s = max(timing.values())
-        label = "warm-up" if number < WARM_UP else f"start {number - WARM_UP + 1}"
-        print(f"{label:8} {total_s:.2f} s  " + "  ".join(f"{name} {at_s:.2f}" for name, at_s in timing.items()))
-        if number >= WARM_UP:
-            totals.append(total_s)
-    print(
-        f"median of {STARTS}: {statistics.median(totals):.2f} s (fastest {min(totals):.2f}, slowest {max(totals):.2f})"
-    )
+        for step, at_s in timing.items() if number >= WARM_UP else ():
+            reached.setdefault(step, []).append(at_s)
+    rows = sorted(reached.items(), key=lambda row: sorted(row[1])[len(row[1]) // 2])
+    table(("reached", "seconds"), [(step, median(every, 2)) for step, every in rows])
 
 
 if __name__ == "__main__":

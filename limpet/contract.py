@@ -79,6 +79,7 @@ class Http:
     create: Endpoint
     delete: Endpoint
     body: Mapping[str, Any]
+    fast_body: Mapping[str, Any] | None = None
     id: str = "id"
     health: Endpoint | None = None
     ready: Endpoint | None = None

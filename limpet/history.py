@@ -19,6 +19,8 @@ from limpet.clock import NS_PER_S, now_ns
 from limpet.errors import ClientError, HistoryError
 
 COMPLETIONS = ("ok", "fail", "info")
+FLUSH_BYTES = 1 << 16
+FLUSH_NS = NS_PER_S // 10
 
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -126,26 +128,43 @@ def seconds_between(earlier: Line, later: Line) -> float:
 
 
 class History:
-    """Writes the history of one guarantee's suite. Not for use from several threads."""
+    """Writes the history of one guarantee's suite. Not for use from several threads.
+
+    Lines gather in memory, since handing each to the operating system by itself would nearly double what recording
+    costs. They are handed over when FLUSH_BYTES have gathered, and with the first line that comes FLUSH_NS after those
+    handed over last. So a harness that is killed loses what it recorded in its last moment, and no verdict is the
+    better for it. What was handed over outlives the process and is whole lines in their order: the record of a run that
+    was stopped a moment earlier, whose operations under way may or may not have happened. And as its `end` is missing,
+    nothing is held by it.
+    """
 
     def __init__(self, path: Path, guarantee: str) -> None:
         self.path = path
         self._guarantee = guarantee
         try:
-            self._file: BinaryIO = path.open("xb", buffering=1 << 16)
+            self._file: BinaryIO = path.open("xb", buffering=FLUSH_BYTES)
         except OSError as error:
             raise HistoryError(f"{path}: {error.strerror}; give a new run directory that can be written") from error
-        self._encoder = msgspec.json.Encoder()
+        self._encode_into = msgspec.json.Encoder().encode_into
+        self._text = bytearray()  # of one line; always the same one, which is cheaper than a new one for each
+        self._flush_ns = 0  # the first line from then on takes along what has gathered
+        self._closed = False
         self._count = -1  # `begin` does not count
         self._processes = 0
         self.note("begin", guarantee)
 
     def write(self, line: Line) -> None:
         """Append one line. After `close` the record is complete, and lines that still come are not part of it."""
-        if self._file.closed:
+        if self._closed:
             return
-        self._file.write(self._encoder.encode(line) + b"\n")
+        text = self._text
+        self._encode_into(line, text)
+        text += b"\n"
+        self._file.write(text)
         self._count += 1
+        if line.t >= self._flush_ns:
+            self._file.flush()
+            self._flush_ns = line.t + FLUSH_NS
 
     def note(self, type_: str, op: str = "", **data: Any) -> None:
         """Append a line that is no operation."""
@@ -158,8 +177,9 @@ class History:
 
     def close(self) -> None:
         """Write the end and put everything on disk; closing again does nothing."""
-        if not self._file.closed:
+        if not self._closed:
             self.note("end", self._guarantee, lines=self._count)
+            self._closed = True
             self._file.close()
 
 
@@ -177,7 +197,7 @@ class Recorder:
 
     def operation(self, op: str, session: str = "", value: Any = None) -> "Recording":
         """Record one operation: `async with recorder.operation("create") as done: ...; done.ok(...)`."""
-        return Recording(self, self._history, Line(0, "invoke", op, session=session, value=value))
+        return Recording(self, self._history, op, session, value)
 
     @property
     def process(self) -> int:
@@ -203,48 +223,44 @@ class Recorder:
 class Recording:
     """An operation under way. Its completion is written when the block ends; an exception makes it `fail` or `info`."""
 
-    def __init__(self, recorder: Recorder, history: History, call: Line) -> None:
+    __slots__ = ("_history", "_op", "_outcome", "_process", "_recorder", "_session", "_value")
+
+    def __init__(self, recorder: Recorder, history: History, op: str, session: str, value: Any) -> None:
         self._recorder = recorder
         self._history = history
-        self._call = call
-        self._outcome: dict[str, Any] = {"type": "info", "data": {"error": "nothing came back"}}
+        self._op = op
+        self._session = session
+        self._value = value
+        self._process = -1
+        self._outcome: tuple[str, str, Any, str, dict[str, Any]] | None = None  # type, session, value, pod, data
 
     def ok(self, *, session: str = "", value: Any = None, pod: str = "", **data: Any) -> None:
         """It happened; `session` names what a create made."""
-        self._outcome = {"type": "ok", "session": session, "value": value, "pod": pod, "data": data}
+        self._outcome = "ok", session or self._session, self._value if value is None else value, pod, data
 
     def refused(self, *, pod: str = "", **data: Any) -> None:
         """It definitely did not happen."""
-        self._outcome = {"type": "fail", "pod": pod, "data": data}
+        self._outcome = "fail", self._session, self._value, pod, data
 
     def unclear(self, *, pod: str = "", **data: Any) -> None:
         """It may have happened."""
-        self._outcome = {"type": "info", "pod": pod, "data": data}
+        self._outcome = "info", self._session, self._value, pod, data
 
     async def __aenter__(self) -> Self:
-        self._call = msgspec.structs.replace(self._call, t=now_ns(), process=self._recorder.take())
-        self._history.write(self._call)
+        self._process = process = self._recorder.take()
+        self._history.write(Line(now_ns(), "invoke", self._op, process, self._session, self._value))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         if error is not None:
-            definite = isinstance(error, ClientError) and error.definite
-            text = f"{type(error).__name__}: {error}"
-            self._outcome = {"type": "fail" if definite else "info", "data": {"error": text}}
-        call, outcome = self._call, self._outcome
-        self._history.write(
-            Line(
-                now_ns(),
-                outcome["type"],
-                call.op,
-                call.process,
-                outcome.get("session") or call.session,
-                call.value if outcome.get("value") is None else outcome["value"],
-                outcome.get("pod", ""),
-                outcome["data"],
-            )
-        )
-        self._recorder.give_back(call.process, ended=outcome["type"] != "info")
+            came_back = self.refused if isinstance(error, ClientError) and error.definite else self.unclear
+            came_back(error=f"{type(error).__name__}: {error}")
+        elif self._outcome is None:
+            self.unclear(error="nothing came back")
+        assert self._outcome is not None  # seen to just now
+        type_, session, value, pod, data = self._outcome
+        self._history.write(Line(now_ns(), type_, self._op, self._process, session, value, pod, data))
+        self._recorder.give_back(self._process, ended=type_ != "info")
         return isinstance(error, ClientError)
 
 

@@ -17,6 +17,7 @@ from limpet import contract as contracts
 from limpet import history as histories
 from limpet.checkers import (
     affinity,
+    continuity,
     heartbeat,
     history,
     identity,
@@ -50,6 +51,7 @@ CHECKERS: Mapping[str, Checker] = {
     "heartbeat": heartbeat.check,
     "locking": locking.check,
     "history": history.check,
+    "continuity": continuity.check,
 }
 CONTRACT_COPY = "contract.toml"
 TURNS = ".turns"  # a file that the workers of a run lock; not empty once one runs alone

@@ -8,5 +8,5 @@ from limpet.workloads.stack import Stack
 
 @pytest.mark.guarantee("locking", needs=("redis", "link"), cost=2)
 async def test_locking(stack: Stack) -> None:
-    """Clients of all replicas quarrel over sessions; then a holder outlives its lock."""
+    """Clients of all replicas quarrel over sessions; then a holder is stopped until another has its lock."""
     await locking.contend_and_outlive(stack)

@@ -135,14 +135,14 @@ class _Teller:
         )
 
     def _take_key(self, command: Command, unit: _Unit, kind: str, key: str, session: str) -> None:
-        about = self._sessions.get(session)
-        if about is None:
-            about = self._sessions[session] = _Session(session, fresh=self._fresh, unlocked=self._unlocked)
+        about = self._about(session)
         effect = write(command, key)
         if command.unit not in self._tries:
             about.lock.heard_of(command)
         if kind != "lock" and reads(command, key):
             unit.looked_at.add(session)
+        if kind == "lock" and command.name == "WATCH":
+            about.lock.wanted_by(command)
         if effect is None:
             return
         if effect.kind == "other" and kind != "record":
@@ -156,6 +156,11 @@ class _Teller:
             about.lock.on_fence(command, effect, unit.named)
         else:
             self._record(command, unit, effect, key, session)
+
+    def _about(self, session: str) -> _Session:
+        if session not in self._sessions:
+            self._sessions[session] = _Session(session, fresh=self._fresh, unlocked=self._unlocked)
+        return self._sessions[session]
 
     def _record(self, command: Command, unit: _Unit, effect: Write, key: str, session: str) -> None:
         about = self._sessions[session]

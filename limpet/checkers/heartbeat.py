@@ -5,45 +5,25 @@ time to live that was set anew; it happened after the look before, so an interva
 looks. Where looks come late less is known, and nobody is blamed for what is not known.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import isfinite
 from typing import Any
 
+from limpet.checkers.membership import SLACK_S, Key, Look, judge_gone, looks_at
 from limpet.checkers.parts import PartBuilder, pods_of
 from limpet.checkers.recovery import outcome
 from limpet.contract import Contract
-from limpet.history import Line, Op, Section, seconds_between
+from limpet.history import Section
 from limpet.verdict import Judgement, Part
 
 BEATS = 6
 TOLERANCE = 0.2
 EARLY_S = 1.0  # from being ready to the first beat: "at once", on a busy machine
-SLACK_S = 0.5  # beyond the TTL: Redis expires lazily
 VALUE_OFF_S = 2.0  # a whole second is cut off, and the write takes its time
 REFRESHED_MS = 100  # a time to live that fell by so much less than time passed was set anew
-NO_EXPIRY, GONE = -1, -2  # as PTTL says it; a key may go between being found and being read
+NO_EXPIRY = -1  # as PTTL says it
 FAULT = "pod kill"
-
-Key = Mapping[str, Any]  # {"value", "ttl_ms"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One look at all heartbeats, by instance, at a moment of the server, in seconds."""
-
-    op: Op
-    moment: float
-    seen: Mapping[str, Key]
-
-    def began_s(self, line: Line) -> float:
-        """The least time from `line` to what was seen."""
-        return seconds_between(line, self.op.call)
-
-    def ended_s(self, line: Line) -> float:
-        """The most time from `line` to what was seen."""
-        return seconds_between(line, self.op.done or self.op.call)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +51,7 @@ def check(section: Section, contract: Contract) -> Judgement:
     if absent or timing.heartbeat_interval_s is None or timing.heartbeat_ttl_s is None:
         reason = f"{', '.join(absent)} is not in the contract"
         return Judgement(section.guarantee, (Part("interval", missing=reason),))
-    looks = list(_looks(section))
+    looks = looks_at(section)
     steady = _steady(section, looks)
     named = _ready(section)
     live = named if all(named) else []
@@ -90,21 +70,13 @@ def check(section: Section, contract: Contract) -> Judgement:
     return Judgement(section.guarantee, parts, evidence=evidence, budget=budget)
 
 
-def _looks(section: Section) -> Iterator[_Look]:
-    for op in section.ops("heartbeats"):
-        if op.type == "ok" and op.done:
-            keys = op.done.value or {}
-            seen = {name: key for name, key in keys.items() if key["ttl_ms"] != GONE}
-            yield _Look(op, float(op.data.get("server_time", 0)), seen)
-
-
 def _ready(section: Section) -> list[str]:
     """The instances that were ready at first, "" where the log does not name them."""
     first = next(section.of("pods"), None)
     return [pod["instance"] for pod in pods_of(first[1]) if pod["phase"] == "ready"] if first else []
 
 
-def _steady(section: Section, looks: list[_Look]) -> list[_Look]:
+def _steady(section: Section, looks: list[Look]) -> list[Look]:
     """The looks before anything was disturbed."""
     marks = [(no, line.op) for no, line in section.of("watch")]
     start = next((no for no, op in marks if op == "beats"), None)
@@ -114,7 +86,7 @@ def _steady(section: Section, looks: list[_Look]) -> list[_Look]:
     return [look for look in looks if start < look.op.call_no < end]
 
 
-def _beats(looks: list[_Look], instance: str) -> list[_Beat]:
+def _beats(looks: list[Look], instance: str) -> list[_Beat]:
     found = []
     for before, look in pairwise(looks):
         was, is_ = before.seen.get(instance), look.seen.get(instance)
@@ -132,7 +104,7 @@ def _written(was: Key, is_: Key, passed_s: float) -> bool:
     return bool(is_["ttl_ms"] > was["ttl_ms"] - passed_s * 1000 + REFRESHED_MS)
 
 
-def _interval(section: Section, steady: list[_Look], beating: list[str], ready: int, interval_s: float) -> Part:
+def _interval(section: Section, steady: list[Look], beating: list[str], ready: int, interval_s: float) -> Part:
     part = PartBuilder(section, "interval", "beats of each replica", BEATS)
     low, high = interval_s * (1 - TOLERANCE), interval_s * (1 + TOLERANCE)
     expected = f"{low:g} to {high:g} s"
@@ -154,7 +126,7 @@ def _interval(section: Section, steady: list[_Look], beating: list[str], ready: 
     return part.done()
 
 
-def _silent_s(steady: list[_Look], beats: list[_Beat]) -> float:
+def _silent_s(steady: list[Look], beats: list[_Beat]) -> float:
     """The longest time surely without a beat before the first and after the last of them."""
     if not steady:
         return 0.0
@@ -162,7 +134,7 @@ def _silent_s(steady: list[_Look], beats: list[_Beat]) -> float:
     return max(beats[0].after - start, end - beats[-1].moment) if beats else end - start
 
 
-def _value(section: Section, looks: list[_Look]) -> Part:
+def _value(section: Section, looks: list[Look]) -> Part:
     """The value of each beat is the moment it was written, in seconds."""
     part = PartBuilder(section, "value", "beats", BEATS)
     for instance in sorted({name for look in looks for name in look.seen}):
@@ -185,7 +157,7 @@ def _value(section: Section, looks: list[_Look]) -> Part:
     return part.done()
 
 
-def _expiry(section: Section, looks: list[_Look], steady: list[_Look], ttl_s: float) -> Part:
+def _expiry(section: Section, looks: list[Look], steady: list[Look], ttl_s: float) -> Part:
     """Every key expires, not later than the TTL, and not before the next beat."""
     part = PartBuilder(section, "expiry", "looks", BEATS)
     part.had = sum(bool(look.seen) for look in looks)
@@ -212,15 +184,18 @@ def _expires(key: Key, ttl_s: float) -> bool:
     return bool(key["ttl_ms"] != NO_EXPIRY and key["ttl_ms"] <= (ttl_s + SLACK_S) * 1000)
 
 
-def _at_once(section: Section, contract: Contract, looks: list[_Look], live: list[str]) -> Part:
+def _at_once(section: Section, contract: Contract, looks: list[Look], live: list[str]) -> Part:
     """A replica that has become ready has a heartbeat, from its start on."""
     part = PartBuilder(section, "at once", "starts", 1)
     if contract.log.instance is None:
         part.missing = "log.instance is not in the contract"
         return part.done()
     starts = [(no, instance) for no, _ in list(section.of("pods"))[:1] for instance in live]
+    ready_at = {str(line.data.get("instance")): no for no, line in section.of("pod", op="ready")}
     born = [(no, str(line.data.get("instance"))) for no, line in section.of("born")]
-    for no, instance in starts + [(no, instance) for no, instance in born if instance and instance not in live]:
+    # the target may have seen it become ready some time before the workload heard of it
+    new = [(ready_at.get(instance, no), instance) for no, instance in born if instance and instance not in live]
+    for no, instance in starts + new:
         ready = section.lines[no - 1]
         after = [look for look in looks if look.op.call_no > no]
         first = next((index for index, look in enumerate(after) if instance in look.seen), len(after))
@@ -235,7 +210,7 @@ def _at_once(section: Section, contract: Contract, looks: list[_Look], live: lis
     return part.done()
 
 
-def _death(section: Section, contract: Contract, looks: list[_Look], live: list[str], ttl_s: float) -> Part:
+def _death(section: Section, contract: Contract, looks: list[Look], live: list[str], ttl_s: float) -> Part:
     """The heartbeat of the killed process goes within the TTL."""
     part = PartBuilder(section, "death", "killed replicas", 1)
     happened = outcome(section, FAULT)
@@ -249,11 +224,11 @@ def _death(section: Section, contract: Contract, looks: list[_Look], live: list[
     elif born and len(left) != 1:
         part.doubt = f"{len(left)} replicas went; which of them was killed is not known"
     elif born:
-        _judge_gone(part, looks, left[0], effect, ttl_s)
+        judge_gone(part, looks, left[0], effect, ttl_s)
     return part.done()
 
 
-def _stopped(section: Section, contract: Contract, looks: list[_Look], ttl_s: float) -> Part:
+def _stopped(section: Section, contract: Contract, looks: list[Look], ttl_s: float) -> Part:
     """The heartbeat of a replica whose event loop stands still goes within the TTL."""
     part = PartBuilder(section, "stopped loop", "stopped replicas", 1)
     if contract.log.instance is None:
@@ -262,21 +237,5 @@ def _stopped(section: Section, contract: Contract, looks: list[_Look], ttl_s: fl
     for no, line in section.of("stopped loop"):
         resumed = next((n for n, _ in section.of("resumed loop", op=line.op) if n > no), len(section.lines))
         during = [look for look in looks if look.op.call_no < resumed]
-        _judge_gone(part, during, str(line.data.get("instance")), (no, line), ttl_s)
+        judge_gone(part, during, str(line.data.get("instance")), (no, line), ttl_s)
     return part.done()
-
-
-def _judge_gone(part: PartBuilder, looks: list[_Look], instance: str, since: tuple[int, Line], ttl_s: float) -> None:
-    """A key that was there before `since` is not there any more when the TTL has passed."""
-    no, line = since
-    after = [look for look in looks if look.op.call_no > no]
-    if not after or not any(instance in look.seen for look in looks if look.op.call_no < no):
-        return
-    late = [look for look in after if instance in look.seen and look.began_s(line) > ttl_s + SLACK_S]
-    if late:
-        part.find(
-            f"the heartbeat of {instance} was still there {late[-1].began_s(line):.1f} s later",
-            expected=f"gone within {ttl_s:g} s",
-            lines=(no, late[-1].op.done_no),
-        )
-    part.had += bool(late) or instance not in after[-1].seen  # else it was not watched for long enough

@@ -2,6 +2,10 @@
 
 Between the first and the last event that a watcher got, the history has exactly what the watcher got, in the same
 order. What is missing may still be on its way: it is blamed only once the time for that is over.
+
+Where `continuity` is claimed too, events are numbered, and what is wrong with the way to a watcher (it missed an event,
+got it late or twice, or one of another session) shows in the numbers and is blamed there; then what the watchers got is
+taken in its order, and nobody is blamed here for what none of them got.
 """
 
 from collections import Counter
@@ -13,17 +17,17 @@ from limpet.checkers.recorded import (
     Event,
     alike,
     begins,
-    beside,
     gaps,
+    in_order,
     items,
     matched,
     once,
-    overlap,
     recorded,
     silence_s,
     streamed,
     unique,
 )
+from limpet.checkers.viewers import viewers_agree
 from limpet.contract import Contract
 from limpet.history import Op, Section, seconds_between
 from limpet.verdict import Judgement, Part
@@ -77,7 +81,7 @@ def check(section: Section, contract: Contract) -> Judgement:
         _once(section, contract, sessions),
         _unwatched(section, contract, sessions),
         _complete(section, contract, sessions),
-        _viewers(section, contract, sessions),
+        *(() if _numbered(contract) else (viewers_agree(section, contract, [s.watched for s in sessions]),)),
         _answers(section),
         _search(section, contract, sessions),
     )
@@ -89,13 +93,21 @@ def check(section: Section, contract: Contract) -> Judgement:
     return Judgement(section.guarantee, parts, evidence, f"complete {COMPLETE_WITHIN_S:g} s after the delete")
 
 
+def _numbered(contract: Contract) -> bool:
+    """Whether the way to the watchers is for `continuity` to judge."""
+    stream = contract.websocket
+    return stream is not None and stream.seq is not None and "continuity" in contract.claims.guarantees
+
+
 def _sessions(section: Section, contract: Contract) -> Iterator[_Session]:
     replays = {op.call.session: op for op in section.ops("replay after") if op.type == "ok" or _empty(op)}
-    got = streamed(section)
+    got = streamed(section, own=_numbered(contract))
     for _, line in section.of("kind"):
         id_ = str(line.data.get("session"))
         replay = replays.get(id_)
-        history, *watched = alike(recorded(replay, contract), *got.get(id_, {}).values())
+        came = got.get(id_, {}).values()
+        ordered = filter(None, map(in_order, came) if _numbered(contract) else came)
+        history, *watched = alike(recorded(replay, contract), *ordered)
         yield _Session(id_, line.op, replay, history, watched, _final(section, replay))
 
 
@@ -135,11 +147,11 @@ def _replay(section: Section, contract: Contract, sessions: list[_Session]) -> P
                       lines=(session.line,))  # fmt: skip
         for events in session.watched if session.replay else ():
             part.had += len(events)
-            _compare(part, session, events)
+            _compare(part, session, events, numbered=_numbered(contract))
     return part.done()
 
 
-def _compare(part: PartBuilder, session: _Session, events: list[Event]) -> None:
+def _compare(part: PartBuilder, session: _Session, events: list[Event], *, numbered: bool) -> None:
     """One watcher's events against the history between its first and its last."""
     missing, kept, window = matched(session.recorded, events)
     for event in missing:
@@ -155,6 +167,9 @@ def _compare(part: PartBuilder, session: _Session, events: list[Event]) -> None:
     # what another watcher got is for `viewers agree` to judge, and what is there too often for `each once`
     somebodys = {event.key for watched in session.watched for event in watched}
     strange = [key for key in window if key not in somebodys]
+    if numbered:
+        numbers = {seq for seq, _ in somebodys}
+        strange = [(seq, payload) for seq, payload in strange if seq is None or seq in numbers]
     if strange:
         part.find(
             f"the history has {len(strange)} events of {session.id} that its watchers did not get",
@@ -221,23 +236,6 @@ def _complete(section: Section, contract: Contract, sessions: list[_Session]) ->
             if before and not came >= set(range(before + 1, next_)):  # else it was streamed, and missing in the replay
                 seen = f"in the history of {session.id}, {counter} goes from {before} to {next_}"
                 _miss(part, session, seen, "each event of the source")
-    return part.done()
-
-
-def _viewers(section: Section, contract: Contract, sessions: list[_Session]) -> Part:
-    """Two watchers of one session get the same events while both watch."""
-    part = PartBuilder(section, "viewers agree", "pairs of watchers", 1)
-    part.missing = "" if contract.websocket else "[websocket] is not in the contract"
-    for session in sessions:
-        if session.kind != "twice" or len(session.watched) < 2:  # noqa: PLR2004  a pair
-            continue
-        one, other = session.watched[:2]
-        agree = overlap(one, other)
-        at_once = beside(section, one, other) or beside(section, other, one)
-        part.had += agree or at_once
-        if at_once and not agree:
-            part.find(f"two watchers of {session.id} got different events at the same time", expected="the same events",
-                      lines=(one[0].line, other[0].line))  # fmt: skip
     return part.done()
 
 

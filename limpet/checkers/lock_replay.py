@@ -29,6 +29,7 @@ class Hold:
         until_us: when it expires, as it was last set; None: never.
         ttl_ms: how long it was to live when the unit that acquired it was over; None: for ever.
         fence: the fence that came with it; "" if none did, `?` if it is not known.
+        fence_no: the line that handed it out.
         end: how it ended: `foreign`: another removed it; `taken`: another overwrote it.
         end_no: the line that shows this; 0 for an expiry.
         contended: another pod wanted it meanwhile.
@@ -49,6 +50,7 @@ class Hold:
     until_us: float | None = None
     ttl_ms: float | None = None
     fence: str = ""
+    fence_no: int = 0
     end: End = "open"
     end_no: int = 0
     contended: bool = False
@@ -88,7 +90,7 @@ class LockReplay:
         self._somebody = Hold(0, session, UNKNOWN, UNKNOWN, 0, -1)
         self._lock: Cell[Hold] = Cell(self._somebody, empty=unlocked)
         self._fence: Cell[str] = Cell(UNKNOWN, empty=unlocked)
-        self._early: tuple[int, str] = (-1, "")  # a fence that was taken before the lock: its unit and itself
+        self._early = (-1, "", 0)  # a fence that was taken before the lock: its unit, itself and its line
 
     def rightful(self, command: Command, named: Sequence[Hold]) -> bool:
         """Whether the command may act as the holder of this lock. `named`: the holds whose tokens its unit names."""
@@ -138,9 +140,16 @@ class LockReplay:
         value = values.pop() if len(values) == 1 and applied.done else UNKNOWN
         last = self.holds[-1] if self.holds else None
         if last and not last.fence and (last.unit == command.unit or self._acts_for(command, last, named)):
-            last.fence = value
+            last.fence, last.fence_no = value, command.no
         else:
-            self._early = command.unit, value
+            self._early = command.unit, value, command.no
+
+    def wanted_by(self, command: Command) -> None:
+        """A command of who would take the lock if it were free."""
+        values = self._lock.values(command.at_us)
+        for hold in values if None not in values else ():
+            if hold is not None and hold.pod != command.pod:
+                hold.contended = True
 
     def heard_of(self, command: Command) -> None:
         """A command that names a key of the session, in a unit that does not try to acquire the lock."""
@@ -159,33 +168,40 @@ class LockReplay:
 
     def _acquire(self, command: Command, effect: Write, named: Sequence[Hold]) -> None:
         new = Hold(command.no, self._session, command.pod, effect.value, command.at_us, command.unit)
-        applied = self._lock.apply(
-            effect, command.at_us, lambda old: old if old is not None and old.token == effect.value else new
-        )
+
+        def prolongs(old: Hold) -> bool:  # another pod would have to say that it wants no more than that
+            return old.token == effect.value and (old.pod == command.pod or effect.only_if in ("present", "equal"))
+
+        applied = self._lock.apply(effect, command.at_us, lambda old: old if old is not None and prolongs(old) else new)
         if applied.impossible:
             self.puzzles.append((command.no, f"{command.name} of {command.pod} answers {command.reply!r}"))
         for hold in applied.kept:
             if hold is not None and hold.pod != command.pod:
                 hold.contended = True
         before = [hold for hold in applied.before if hold is not None]
-        if applied.done is False or (before and all(hold.token == effect.value for hold in before)):
+        if applied.done is False or (before and all(prolongs(hold) for hold in before)):
             for hold in before:  # the holder says it again
                 self._live(hold, effect, command)
             return
         new.certain = applied.done is True
         new.answered = command.delivered
         self._live(new, effect, command)
-        overwrites = new.certain and len(before) == len(applied.before)
-        for hold in before:
-            rotates = hold in named
-            if overwrites and not rotates and hold is not self._somebody:
-                self.intrusions.append(Intrusion(command.no, command.pod, "overwrote", hold))
-            hold.end, hold.end_no = "released" if rotates else "taken", command.no
+        self._end_by(new, command, before, named, certain=new.certain and len(before) == len(applied.before))
         if new.certain:
             self._expire_others(new)
         if self._early[0] == command.unit:
-            new.fence = self._early[1]
+            _, new.fence, new.fence_no = self._early
         self.holds.append(new)
+
+    def _end_by(
+        self, new: Hold, command: Command, before: Sequence[Hold], named: Sequence[Hold], *, certain: bool
+    ) -> None:
+        """End the holds of which one was there, certainly or perhaps; its own unit may change the token."""
+        for hold in before:
+            rotates = hold in named and hold.token != new.token
+            if certain and not rotates and hold is not self._somebody:
+                self.intrusions.append(Intrusion(command.no, command.pod, "overwrote", hold))
+            hold.end, hold.end_no = "released" if rotates else "taken", command.no
 
     def _expire_others(self, new: Hold) -> None:
         for hold in self.holds:
@@ -216,3 +232,8 @@ def _number(old: str | None, effect: Write) -> str:
         return str(int(old or "0") + int(effect.value))
     except ValueError:
         return UNKNOWN
+
+
+def who(hold: Hold) -> str:
+    """A holder as findings name it."""
+    return f"{hold.pod} (token {hold.token:.8})"

@@ -5,24 +5,22 @@ that is compared with what was there (a script that read the session, WATCH) nee
 fence: it cannot overwrite what it did not see. With a fence the contract wants the lock for every change.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from limpet.checkers.exclusion import Change, Story, replay
-from limpet.checkers.lock_replay import UNKNOWN, Hold
+from limpet.checkers.lock_leaks import ACQUISITIONS, disturbed, none_leaks
+from limpet.checkers.lock_replay import UNKNOWN, Hold, who
 from limpet.checkers.parts import PartBuilder
 from limpet.checkers.redis_commands import commands
 from limpet.contract import Contract
 from limpet.history import Section
 from limpet.verdict import Judgement, Part
 
-ACQUISITIONS = 200
 CONTENDED = 50
 CHANGES = 50
 OVERTAKEN = 1
 TTL_SLACK_S = 1.0
-LEFT_SLACK_S = 2.0  # beyond the TTL, for a lock to be gone when nobody works any more
-AFTERMATH_S = 2.0  # what came late through a link that was disturbed may still acquire a lock that nobody waits for
-NS_PER_S = 1_000_000_000
+PAUSED = "hold then pause"  # the fault that stops a holder beyond the TTL of its lock
 
 
 def check(section: Section, contract: Contract) -> Judgement:
@@ -43,10 +41,12 @@ def check(section: Section, contract: Contract) -> Judgement:
         _fences(section, contract, story),
         _stale(section, contract, story),
         _unlocked(section, contract, story),
-        _leaks(section, story),
+        none_leaks(section, story),
     )
+    releases, stale = parts[1], parts[5]
+    releases.doubt = stale.doubt = _not_overtaken(section)
     for part in parts:
-        part.doubt = part.doubt or ("" if part.missing else doubt)
+        part.doubt = "" if part.missing else part.doubt or doubt
     holds = [hold for hold in story.holds if hold.certain]
     evidence = {
         "acquisitions": len(holds),
@@ -70,6 +70,15 @@ def _doubt(lost: str, story: Story) -> str:
     return ""
 
 
+def _not_overtaken(section: Section) -> str:
+    """Why no holder was seen to be overtaken, where that was tried; "" where it succeeded once."""
+    tries = [line for _, line in section.of("fault") if line.data.get("fault") == PAUSED]
+    if not tries or any(line.op == "effect" for line in tries):
+        return ""
+    why = next((str(line.data["why"]) for line in reversed(tries) if "not" in line.op or line.op == "no effect"), "")
+    return f"no holder was kept standing beyond the TTL of its lock: {why}"
+
+
 def _one_holder(section: Section, story: Story) -> PartBuilder:
     """Nobody acquires a lock that somebody holds."""
     part = PartBuilder(section, "one holder", "contended acquisitions", CONTENDED)
@@ -77,7 +86,7 @@ def _one_holder(section: Section, story: Story) -> PartBuilder:
     for one in story.intrusions:
         if one.what == "overwrote":
             part.find(
-                f"{one.pod} took the lock of {one.hold.session} while {_who(one.hold)} held it",
+                f"{one.pod} took the lock of {one.hold.session} while {who(one.hold)} held it",
                 expected="refused while it is held",
                 lines=(one.hold.no, one.no),
             )
@@ -94,7 +103,7 @@ def _releases(section: Section, contract: Contract, story: Story) -> PartBuilder
         if one.what != "overwrote":
             part.missing = ""
             part.find(
-                f"{one.pod} {one.what} the lock of {one.hold.session}, which was {_who(one.hold)}'s",
+                f"{one.pod} {one.what} the lock of {one.hold.session}, which was {who(one.hold)}'s",
                 expected="left alone by all but its holder",
                 lines=(one.hold.no, one.no),
             )
@@ -128,14 +137,17 @@ def _expires(section: Section, contract: Contract, story: Story) -> PartBuilder:
 def _tokens(section: Section, story: Story) -> PartBuilder:
     """No two acquisitions of a lock have the same token.
 
-    A command that a client sent again, since its answer was lost, has: it counts when the pod was told both times.
+    A command that a client sent again, since its answer was lost, has: it counts when the pod was told both times. One
+    that was stopped may have been told without having read it; it sends again when it goes on.
     """
     part = PartBuilder(section, "token unique", "acquisitions", ACQUISITIONS)
+    held_up = disturbed(section)
     seen: dict[tuple[str, str], Hold] = {}
     for hold in story.holds:
         part.had += hold.certain
         before = seen.setdefault((hold.session, hold.token), hold)
-        told = before.answered and hold.answered
+        unread = before.end == "expired" and not before.used and held_up(hold.pod, section.lines[hold.no - 1].t)
+        told = before.answered and hold.answered and not unread
         if before is not hold and before.certain and hold.certain and (told or before.pod != hold.pod):
             part.find(
                 f"{hold.pod} acquired the lock of {hold.session} with the token {hold.token!r}, which it had before",
@@ -157,17 +169,19 @@ def _fences(section: Section, contract: Contract, story: Story) -> PartBuilder:
             continue
         part.had += 1
         if not hold.fence and (hold.used or (hold.answered and hold.end == "released")):
-            part.find(f"{_who(hold)} took no fence for {hold.session}", expected="a larger one", lines=(hold.no,))
+            part.find(f"{who(hold)} took no fence for {hold.session}", expected="a larger one", lines=(hold.no,))
         if not hold.fence or hold.fence == UNKNOWN:
             continue
         before = last.get(hold.session)
         if not hold.fence.isdecimal():
-            part.find(f"the fence of {hold.session} is {hold.fence!r}", expected="a whole number", lines=(hold.no,))
+            part.find(
+                f"the fence of {hold.session} is {hold.fence!r}", expected="a whole number", lines=(hold.fence_no,)
+            )
         elif before and not _smaller(before.fence, hold.fence):
             part.find(
-                f"{_who(hold)} got the fence {hold.fence} for {hold.session} after {before.fence} was handed out",
+                f"{who(hold)} got the fence {hold.fence} for {hold.session} after {before.fence} was handed out",
                 expected="a larger one",
-                lines=(before.no, hold.no),
+                lines=(before.fence_no, hold.fence_no),
             )
         last[hold.session] = hold
     return part
@@ -221,48 +235,3 @@ def _unlocked(section: Section, contract: Contract, story: Story) -> PartBuilder
             lines=(change.no,),
         )
     return part
-
-
-def _leaks(section: Section, story: Story) -> PartBuilder:
-    """Every acquisition is released by its holder, unless that one was held up; in the end no lock is left."""
-    part = PartBuilder(section, "none leaks", "acquisitions", ACQUISITIONS)
-    disturbed = _disturbed(section)
-    for hold in story.holds:
-        part.had += hold.certain and hold.end == "released"
-        t = section.lines[hold.no - 1].t
-        if hold.certain and hold.end == "expired" and not disturbed(hold.pod, t):
-            part.find(
-                f"{_who(hold)} never released the lock of {hold.session}, which nothing held up",
-                expected="released when it was done with",
-                lines=(hold.no,),
-            )
-    looks = [op for op in section.ops("locks") if op.type == "ok" and op.done]
-    if not looks:
-        part.doubt = "nobody looked for locks at the end"
-    left: dict[str, int] = looks[-1].done.value or {} if looks and looks[-1].done else {}
-    for key, ttl_ms in left.items():
-        life = "without a time to live" if ttl_ms < 0 else f"with {ttl_ms / 1000:.1f} s to live"
-        part.find(
-            f"{key} was still there, {life}, when nobody had worked for longer than its TTL",
-            expected="gone",
-            lines=(looks[-1].done_no,),
-        )
-    return part
-
-
-def _disturbed(section: Section) -> Callable[[str, int], bool]:
-    """Whether a pod's link to Redis was disturbed at a moment, or shortly before."""
-    spans: list[tuple[str, int, int]] = []
-    since: dict[str, int] = {}
-    for _, line in section.of("link"):
-        pod = str(line.data.get("pod"))
-        if line.op != "pass":
-            since.setdefault(pod, line.t)
-        elif pod in since:
-            spans.append((pod, since.pop(pod), line.t + int(AFTERMATH_S * NS_PER_S)))
-    spans += [(pod, t, section.lines[-1].t) for pod, t in since.items()]
-    return lambda pod, t: any(name == pod and begin <= t <= end for name, begin, end in spans)
-
-
-def _who(hold: Hold) -> str:
-    return f"{hold.pod} (token {hold.token:.8})"

@@ -18,9 +18,6 @@ from limpet.history import Op, Section, seconds_between
 
 NO_EVENTS = ("subscribed", "interruption", "gap", "session_ended", "error")
 
-
-BESIDE_S = 1.0  # two watchers may get one event as far apart
-
 Key = tuple[int | None, str]
 
 
@@ -53,14 +50,22 @@ class Event:
         return self.seq, self.payload
 
 
-def streamed(section: Section) -> dict[str, dict[int, list[Event]]]:
-    """Session -> watcher -> its events in the order of their arrival. Messages that carry nothing are left out."""
+def streamed(section: Section, *, own: bool) -> dict[str, dict[int, list[Event]]]:
+    """Session -> watcher -> its events in the order of their arrival. Messages that carry nothing are left out.
+
+    With `own` those that name another session are left out too.
+    """
     found: dict[str, dict[int, list[Event]]] = defaultdict(lambda: defaultdict(list))
     for no, line in section.of("message", op="event"):
-        if line.data.get("payload") is not None:
+        if line.data.get("payload") is not None and not (own and "of" in line.data):
             event = Event(_text(line.data["payload"]), _number(line.value), _number(line.data.get("n")), line=no)
             found[line.session][line.process].append(event)
     return found
+
+
+def in_order(several: Iterable[Event]) -> list[Event]:
+    """Those with a number of their session, in the order of the numbers."""
+    return sorted((event for event in several if event.seq is not None), key=lambda event: event.seq or 0)
 
 
 def silence_s(section: Section) -> float:
@@ -158,27 +163,11 @@ def matched(history: list[Event], events: list[Event]) -> tuple[list[Event], lis
     return missing, kept, window if kept else []
 
 
-def overlap(one: list[Event], other: list[Event]) -> bool:
-    """Whether both can be parts of one sequence, and have something of it in common."""
-    first, second = ([event.key for event in events] for events in (one, other))
-    return any(
-        all(a == b for a, b in zip(first[max(shift, 0) :], second[max(-shift, 0) :], strict=False))
-        for shift in range(1 - len(second), len(first))
-    )
-
-
 def begins(history: list[Event], events: list[Event]) -> bool:
     """Whether the history has nothing before these; events that say the same are told by how often they came."""
     first = events[0].key
     times = [sum(event.key == first for event in several) for several in (history, events)]
     return bool(history) and history[0].key == first and times[0] <= times[1]
-
-
-def beside(section: Section, one: list[Event], other: list[Event]) -> bool:
-    """Whether one of the first's events surely came while the second watched."""
-    first, last = (section.lines[event.line - 1] for event in (other[0], other[-1]))
-    came = [section.lines[event.line - 1] for event in one]
-    return any(min(seconds_between(first, line), seconds_between(line, last)) >= BESIDE_S for line in came)
 
 
 def _text(payload: Any) -> str:

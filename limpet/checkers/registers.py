@@ -11,20 +11,23 @@ The register here is a record that is absent, is created, changes, and may be de
 - an observation of mere presence (an id in a list) belongs to no value; it lies between the two absences;
 - a write of unknown outcome that nobody read is dropped; one that was read ended when it was first read, at the latest;
 - a write that was refused and read all the same is a finding of its own kind.
+
+Of a cluster only three operations matter: its write, the read that ended first and the read that started last. So a
+register is told its operations one by one, in any order, and keeps no others: a million of them fit.
 """
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import dataclass, field
 from math import inf
 from typing import Literal
+
+import msgspec
 
 Kind = Literal["write", "read", "delete", "absent", "present"]
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One operation on the register.
+class Access(msgspec.Struct, frozen=True, gc=False):
+    """One operation on the register. A struct, since there are millions.
 
     Attributes:
         kind: `write` of `value` (the create is one), `read` of `value`, `delete`, or merely `absent` or `present`.
@@ -41,21 +44,29 @@ class Access:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Illegal:
+class Illegal(msgspec.Struct, frozen=True):
     """Why no order explains the history, and the operations that show it."""
 
     why: str
     accesses: tuple[Access, ...]
 
 
-@dataclass(slots=True)
-class _Cluster:
-    """All operations that concern one value. `first_end` and `last_start` are those of `ended_by` and `started_by`."""
+class WrittenTwiceError(ValueError):
+    """A value was written twice: this algorithm cannot tell which write a read has seen."""
 
-    name: str
+
+class _Cluster(msgspec.Struct, gc=False, eq=False):
+    """All operations that concern one value, as far as they matter. There are as many as values.
+
+    Attributes:
+        first_read, last_read: the read that ended first, the one that started last.
+        first_end, last_start: of the cluster, once it is whole; those of `ended_by` and `started_by`.
+    """
+
+    name: Hashable
     write: Access | None = None
-    reads: list[Access] = field(default_factory=list)
+    first_read: Access | None = None
+    last_read: Access | None = None
     first_end: float = inf
     last_start: float = -inf
     ended_by: Access | None = None
@@ -68,22 +79,68 @@ class _Cluster:
             self.last_start, self.started_by = access.start, access
 
 
-def check(accesses: Iterable[Access]) -> list[Illegal]:
-    """All reasons why the history of one register is illegal; empty when it is linearizable.
+class Register:
+    """One register: `tell` it its operations, then ask why it is illegal."""
 
-    The first access of kind `write` that was acknowledged is the create.
-    """
-    done = [a for a in accesses if a.outcome == "ok" or a.kind in ("write", "delete")]
-    created_end = min((a.end for a in done if a.kind == "write" and a.outcome == "ok"), default=inf)
-    deletes = [a for a in done if a.kind == "delete" and a.outcome != "fail"]
-    found = list(_twice_deleted(deletes))
-    before, after = _absences(done, deletes, created_end)
-    values, errors = _values(done)
-    found += errors
-    present = [a for a in done if a.kind == "present"]
-    found += _presence(before, after, present)
-    found += _mutual([before, *values, *([after] if after else ())])
-    return found
+    __slots__ = ("_absent", "_clusters", "_created_end", "_deletes", "_present")
+
+    def __init__(self) -> None:
+        self._clusters: dict[Hashable, _Cluster] = {}
+        self._absent: list[Access] = []
+        self._present: list[Access] = []
+        self._deletes: list[Access] = []
+        self._created_end = inf  # of the acknowledged write that ended first, which is the create
+
+    def tell(self, access: Access) -> None:
+        """One more operation. Raises WrittenTwiceError."""
+        kind, outcome = access.kind, access.outcome
+        if kind == "write":
+            self._write(access)
+        elif kind == "delete":
+            if outcome != "fail":
+                self._deletes.append(access)
+        elif outcome != "ok":
+            return
+        elif kind == "read":
+            cluster = self._clusters.get(access.value)
+            if cluster is None:
+                self._clusters[access.value] = _Cluster(access.value, None, access, access)
+                return
+            if cluster.first_read is None or access.end < cluster.first_read.end:
+                cluster.first_read = access
+            if cluster.last_read is None or access.start > cluster.last_read.start:
+                cluster.last_read = access
+        else:
+            (self._absent if kind == "absent" else self._present).append(access)
+
+    def _write(self, access: Access) -> None:
+        cluster = self._clusters.get(access.value)
+        if cluster is None:
+            self._clusters[access.value] = _Cluster(access.value, access)
+        elif cluster.write is None or cluster.write.outcome == "fail":
+            cluster.write = access
+        elif access.outcome != "fail":
+            raise WrittenTwiceError(f"{access.value!r} was written twice: this algorithm needs different values")
+        if access.outcome == "ok" and access.end < self._created_end:
+            self._created_end = access.end
+
+    def illegal(self) -> list[Illegal]:
+        """All reasons why the history is illegal; empty when it is linearizable."""
+        found = list(_twice_deleted(self._deletes))
+        before, after = _absences(self._absent, self._deletes, self._created_end)
+        values, errors = _values(self._clusters.values())
+        found += errors
+        found += _presence(before, after, self._present)
+        found += _mutual([before, *values, *([after] if after else ())])
+        return found
+
+
+def check(accesses: Iterable[Access]) -> list[Illegal]:
+    """All reasons why the history of one register is illegal. Raises WrittenTwiceError."""
+    register = Register()
+    for access in accesses:
+        register.tell(access)
+    return register.illegal()
 
 
 def _twice_deleted(deletes: list[Access]) -> Iterator[Illegal]:
@@ -92,15 +149,15 @@ def _twice_deleted(deletes: list[Access]) -> Iterator[Illegal]:
         yield Illegal("it was deleted twice, each time with success", tuple(acknowledged[:2]))
 
 
-def _absences(done: list[Access], deletes: list[Access], created_end: float) -> tuple[_Cluster, _Cluster | None]:
+def _absences(absent: list[Access], deletes: list[Access], created_end: float) -> tuple[_Cluster, _Cluster | None]:
     """Absence before the create, and absence after the delete (None where no delete can have happened)."""
-    before = _Cluster("absence before its create", first_end=-inf)
-    after = _Cluster("absence after its delete", last_start=inf) if deletes else None
+    before = _Cluster(_NOT_YET, first_end=-inf)
+    after = _Cluster(_NO_MORE, last_start=inf) if deletes else None
     if after:
         for delete in _standing(deletes):
             after.take(delete, ends=delete.outcome == "ok")
     delete_start = min((a.start for a in deletes), default=inf)
-    for read in (a for a in done if a.kind == "absent"):
+    for read in absent:
         early = read.start < created_end  # may have been read before the create took effect
         late = after is not None and read.end > delete_start
         if early and late:
@@ -118,43 +175,37 @@ def _standing(deletes: list[Access]) -> list[Access]:
     return acknowledged or [min(deletes, key=lambda a: a.start)]
 
 
-def _values(done: list[Access]) -> tuple[list[_Cluster], list[Illegal]]:
-    clusters: dict[Hashable, _Cluster] = {}
+def _values(clusters: Iterable[_Cluster]) -> tuple[list[_Cluster], list[Illegal]]:
     errors: list[Illegal] = []
-    for write in (a for a in done if a.kind == "write"):
-        cluster = clusters.setdefault(write.value, _Cluster(f"{write.value!r}"))
-        if cluster.write is not None and write.outcome != "fail":
-            raise ValueError(f"{write.value!r} was written twice: this algorithm needs different values")
-        cluster.write = write
-    for read in (a for a in done if a.kind == "read"):
-        cluster = clusters.setdefault(read.value, _Cluster(f"{read.value!r}"))
-        cluster.reads.append(read)
     kept = []
-    for cluster in clusters.values():
-        error = _orphan(cluster)
-        if error:
-            errors.append(error)
-        if cluster.write is None or (cluster.write.outcome != "ok" and not cluster.reads):
+    for cluster in clusters:
+        write, first, last = cluster.write, cluster.first_read, cluster.last_read
+        if first is None or last is None:
+            if write is not None and write.outcome == "ok":
+                cluster.first_end, cluster.last_start = write.end, write.start
+                cluster.ended_by = cluster.started_by = write
+                kept.append(cluster)
             continue
-        for read in cluster.reads:
-            cluster.take(read)
-        cluster.take(cluster.write, ends=cluster.write.outcome == "ok")
+        if write is None or write.outcome == "fail" or first.end < write.start:
+            errors.append(_orphan(cluster, first))
+        if write is None:
+            continue
+        cluster.first_end, cluster.ended_by = first.end, first
+        if write.outcome == "ok" and write.end < first.end:
+            cluster.first_end, cluster.ended_by = write.end, write
+        later = last if last.start > write.start else write
+        cluster.last_start, cluster.started_by = later.start, later
         kept.append(cluster)
     return kept, errors
 
 
-def _orphan(cluster: _Cluster) -> Illegal | None:
+def _orphan(cluster: _Cluster, first: Access) -> Illegal:
     """A value that was read and that no write explains."""
-    if not cluster.reads:
-        return None
-    first = min(cluster.reads, key=lambda a: a.end)
     if cluster.write is None:
-        return Illegal(f"it was read as {cluster.name}, which nobody wrote", (first,))
+        return Illegal(f"it was read as {cluster.name!r}, which nobody wrote", (first,))
     if cluster.write.outcome == "fail":
-        return Illegal(f"it was read as {cluster.name}, the write of which was refused", (cluster.write, first))
-    if first.end < cluster.write.start:
-        return Illegal(f"it was read as {cluster.name} before that was written", (first, cluster.write))
-    return None
+        return Illegal(f"it was read as {cluster.name!r}, the write of which was refused", (cluster.write, first))
+    return Illegal(f"it was read as {cluster.name!r} before that was written", (first, cluster.write))
 
 
 def _presence(before: _Cluster, after: _Cluster | None, present: list[Access]) -> Iterator[Illegal]:
@@ -170,24 +221,36 @@ def _mutual(clusters: list[_Cluster]) -> Iterator[Illegal]:
 
     Forward zones [f, s] must not overlap; a backward zone [s, f] must not lie within a forward one.
     """
-    forward = sorted((c for c in clusters if c.first_end < c.last_start), key=lambda c: c.first_end)
-    backward = [c for c in clusters if c.first_end >= c.last_start]
+    forward: list[_Cluster] = []
+    backward: list[_Cluster] = []
+    for cluster in clusters:
+        (forward if cluster.first_end < cluster.last_start else backward).append(cluster)
+    forward.sort(key=lambda cluster: cluster.first_end)
     widest: _Cluster | None = None
-    reach: list[tuple[float, _Cluster]] = []  # forward zones by start, each with the one that reaches furthest so far
+    starts: list[float] = []  # of forward zones
+    reach: list[_Cluster] = []  # beside each the one that reaches furthest so far
     for zone in forward:
         if widest and zone.first_end < widest.last_start and widest.first_end < zone.last_start:
             yield _contradiction(widest, zone)
         if widest is None or zone.last_start > widest.last_start:
             widest = zone
-        reach.append((zone.first_end, widest))
-    starts = [start for start, _ in reach]
+        starts.append(zone.first_end)
+        reach.append(widest)
     for zone in backward:
         index = bisect_left(starts, zone.last_start) - 1
-        if index >= 0 and zone.first_end < reach[index][1].last_start:
-            yield _contradiction(reach[index][1], zone)
+        if index >= 0 and zone.first_end < reach[index].last_start:
+            yield _contradiction(reach[index], zone)
 
 
 def _contradiction(one: _Cluster, other: _Cluster) -> Illegal:
     shown = [a for a in (one.ended_by, one.started_by, other.ended_by, other.started_by) if a]
     distinct = tuple(sorted(dict.fromkeys(shown), key=lambda a: (a.start, a.end)))
-    return Illegal(f"{one.name} and {other.name} must each have come before the other", distinct)
+    return Illegal(f"{_named(one)} and {_named(other)} must each have come before the other", distinct)
+
+
+_NOT_YET = ("absence before its create",)
+_NO_MORE = ("absence after its delete",)
+
+
+def _named(cluster: _Cluster) -> str:
+    return cluster.name[0] if cluster.name in (_NOT_YET, _NO_MORE) else repr(cluster.name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from limpet.checkers import ledger
 from limpet.checkers.ledger import Entry
 from limpet.checkers.parts import PartBuilder, pods_of
-from limpet.checkers.recovery import outcome
+from limpet.checkers.recovery import outcome, window
 from limpet.contract import Contract
 from limpet.history import Op, Section
 from limpet.verdict import Judgement, Part
@@ -23,7 +23,15 @@ def check(section: Section, contract: Contract) -> Judgement:
     parts = [_lost(section, contract, fault, bounds.get(fault), book, lists, reads) for fault in FAULTS]
     parts.append(_views(section, bounds))
     recoveries = [f"{outcome(section, fault).took_s:.1f} s" for fault in FAULTS if outcome(section, fault).recovered]
-    evidence = {"sessions": len(book), "views": len(lists), "records read": len(reads), "recovered in": recoveries}
+    creates = section.ops("create")
+    stood_still = [f"{meanwhile.longest_s:.1f} s" for fault in FAULTS if (meanwhile := window(section, fault, creates))]
+    evidence = {
+        "sessions": len(book),
+        "views": len(lists),
+        "records read": len(reads),
+        "recovered in": recoveries,
+        "no create for": stood_still,
+    }
     return Judgement(section.guarantee, tuple(parts), evidence=evidence, budget="0 of 100 lost per fault")
 
 

@@ -3,9 +3,10 @@
 from collections import Counter
 
 from limpet.checkers import ledger
+from limpet.checkers.membership import judge_settled, looks_at
 from limpet.checkers.parts import Answerers, PartBuilder, pods_of
 from limpet.contract import Contract
-from limpet.history import Line, Op, Section, seconds_between
+from limpet.history import Line, Section
 from limpet.verdict import Judgement, Part
 
 STEPS = (2, 3, 5, 2)
@@ -16,7 +17,6 @@ NEW_WORK = 100
 KEPT = 30
 SLACK_S = 2.0
 NOT_FOUND = 404
-GONE = -2  # as PTTL says it of a key that went between being found and being read
 CHANCE_MAX = 1e-5  # of blaming replicas that only had no luck
 
 
@@ -65,33 +65,13 @@ def _registered(section: Section, contract: Contract) -> Part:
     if contract.redis.heartbeat is None or ttl_s is None:
         part.missing = "redis.heartbeat or timing.heartbeat_ttl_s is not in the contract"
         return part.done()
-    looks = [op for op in section.ops("heartbeats") if op.type == "ok" and op.done]
+    looks = looks_at(section)
     for no, end, replicas in _steps(section):
-        after = [op for op in looks if no < op.call_no < end]
-        if not after:
-            continue
-        seen = _beating(after[-1])
+        after = [look for look in looks if no < look.op.call_no < end]
         pods = next((pods_of(line) for n, line in section.of("pods") if n > no), [])
-        instances = {pod["instance"] for pod in pods}
-        right = seen == instances if instances and all(instances) else len(seen) == replicas
-        took_s = seconds_between(section.lines[no - 1], after[-1].call)
-        told = f"{len(seen)} heartbeats {took_s:.1f} s after {replicas} replicas were ready"
-        if right or took_s > ttl_s:
-            part.had += 1
-        else:
-            part.doubt = f"{told}, and nobody looked again"
-        if not right and took_s > ttl_s:
-            part.find(
-                told,
-                expected=f"those of the {replicas} replicas, within {ttl_s:g} s",
-                lines=(no, after[-1].done_no),
-            )
+        instances = [pod["instance"] for pod in pods] or [""] * replicas
+        judge_settled(part, after, instances, (no, section.lines[no - 1]), ttl_s)
     return part.done()
-
-
-def _beating(look: Op) -> set[str]:
-    keys = (look.done.value if look.done else None) or {}
-    return {name for name, key in keys.items() if key["ttl_ms"] != GONE}
 
 
 class _Workers:

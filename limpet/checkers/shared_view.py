@@ -21,6 +21,7 @@ from limpet.verdict import Judgement, Part
 OPERATIONS = 2000
 OVERLAPPING = 200
 NOT_FOUND, GONE = 404, 410
+BROKEN = 500
 UNKNOWN_END = 1 << 60  # later than any line
 OPS = ("create", "read", "update", "delete", "list")
 
@@ -36,6 +37,7 @@ def check(section: Section, contract: Contract) -> Judgement:
         _linearizable(section, operations, creates, accesses),
         _overlap(section, overlapping),
         _lists(section, operations, contract),
+        _answered(section, operations),
         _update(section, contract),
         _replicas(section, contract, operations, who),
     )
@@ -204,6 +206,20 @@ def _untold(section: Section, contract: Contract) -> int:
     creates = section.ops("create", "visit")
     told = {op.call.value for op in creates if op.type == "ok" and contract.http.idempotency_header}
     return sum(op.type == "info" and (op.call.value is None or op.call.value not in told) for op in creates)
+
+
+def _answered(section: Section, operations: list[Op]) -> Part:
+    """No replica breaks over what is done at the same time; one that is too busy says so, and is no worse than slow."""
+    part = PartBuilder(section, "answered", "operations", 1)
+    for op in operations:
+        part.had += op.done is not None
+        if op.data.get("status") == BROKEN:
+            part.find(
+                f"{op.call.op} was answered {BROKEN} {op.data.get('text', '')}".rstrip(),
+                expected="done, refused, or put off by one that is too busy",
+                lines=(op.call_no, op.done_no),
+            )
+    return part.done()
 
 
 def _update(section: Section, contract: Contract) -> Part:

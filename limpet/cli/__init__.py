@@ -5,8 +5,10 @@ import traceback
 
 import click
 
+from limpet.cli.check import check
 from limpet.cli.contract import contract
 from limpet.cli.doctor import doctor
+from limpet.cli.races import races
 from limpet.cli.status import status
 from limpet.cli.stored import recheck, report
 from limpet.cli.up import up
@@ -27,7 +29,9 @@ def cli() -> None:
     limpet up --replicas 3        keep a stack running to look at
     limpet status --watch         how it stands: sessions, owners, locks, heartbeats
     limpet doctor                 what is wrong with it, with the evidence
+    limpet races                  look for an order of Redis commands in which it goes wrong
     limpet recheck runs/latest    judge a stored run again
+    limpet check FILE             judge a history that somebody gives you
 
     \b
     Exit codes: 0 held, 1 violated, 2 unknown, 3 the harness or its surroundings failed.
@@ -39,8 +43,10 @@ cli.add_command(up)
 cli.add_command(status)
 cli.add_command(doctor)
 cli.add_command(contract)
+cli.add_command(races)
 cli.add_command(recheck)
 cli.add_command(report)
+cli.add_command(check)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ NOT_ALWAYS_SHOWN = frozenset(
     b"REPLCONF REPLICAOF ROLE SAVE SHUTDOWN SLAVEOF SLOWLOG SYNC".split()
 )
 SEARCHED = 1000  # exchanges of a connection, before a line is given up
+MARGIN_NS = 250_000_000  # by which two clocks may have drifted apart in a run
 REDACTED = b"(redacted)"
 
 
@@ -63,12 +64,18 @@ class Counts:
 
 
 def join(
-    lines: Sequence[Monitored], records: Iterable[Exchange | Lost], *, from_ns: int, until_ns: int
+    lines: Sequence[Monitored],
+    records: Iterable[Exchange | Lost],
+    *,
+    from_ns: int,
+    until_ns: int,
+    ahead_us: int | None = None,
 ) -> tuple[list[Joined], Counts]:
     """Every line with what the links know of it.
 
     `from_ns` and `until_ns` (the harness's clock) is when MONITOR certainly watched: what a link saw in between must be
-    among the lines.
+    among the lines. `ahead_us` is the server's clock less the harness's, where it is known. By it equal commands are
+    told apart where one of both sides lacks the first: it was over just before `from_ns`, or blocked since long before.
     """
     by_address: dict[str, list[Exchange]] = defaultdict(list)
     pods: dict[str, str] = {}
@@ -79,7 +86,7 @@ def join(
             lost.append(f"{record.pod}: {record.why}")
         elif carried_out(record) and not 0 < record.replied_ns < from_ns:
             by_address[record.address].append(record)
-    followed = {address: _Followed(exchanges) for address, exchanges in by_address.items()}
+    followed = {address: _Followed(exchanges, ahead_us) for address, exchanges in by_address.items()}
     joined = []
     units = _Units()
     for seen in lines:
@@ -114,16 +121,33 @@ def carried_out(record: Exchange) -> bool:
 class _Followed:
     """The exchanges under one address, found one after the other."""
 
-    def __init__(self, exchanges: list[Exchange]) -> None:
+    def __init__(self, exchanges: list[Exchange], ahead_us: int | None) -> None:
+        self._ahead_us = ahead_us
         self.exchanges = sorted(exchanges, key=lambda one: (one.connection, one.place))
         self._next = 0
 
     def find(self, seen: Monitored) -> Exchange | None:
+        late = -1
         for place in range(self._next, min(self._next + SEARCHED, len(self.exchanges))):
-            if _same(seen, self.exchanges[place]):
-                self._next = place + 1
-                return self.exchanges[place]
-        return None
+            exchange = self.exchanges[place]
+            lag_ns = self._lag_ns(seen, exchange)
+            if lag_ns < -MARGIN_NS:
+                break  # this one was sent later, and so were all behind it
+            took_ns = exchange.replied_ns - exchange.sent_ns if exchange.replied_ns else lag_ns
+            if not _same(seen, exchange) or lag_ns > took_ns + MARGIN_NS:
+                continue
+            if lag_ns <= MARGIN_NS:
+                return self._take(place)
+            late = place if late < 0 else late  # the server was slow, unless an equal one was sent just now
+        return self._take(late) if late >= 0 else None
+
+    def _take(self, place: int) -> Exchange:
+        self._next = place + 1
+        return self.exchanges[place]
+
+    def _lag_ns(self, seen: Monitored, exchange: Exchange) -> int:
+        """How long after it was sent the server carried it out, if it is the one; 0 where that cannot be told."""
+        return 0 if self._ahead_us is None else (seen.at_us - self._ahead_us) * 1000 - exchange.sent_ns
 
 
 def _same(seen: Monitored, exchange: Exchange) -> bool:

@@ -119,7 +119,7 @@ class RedisTrace:
         began_ns = now_ns()
         seen = parse(self.monitor.lines)
         records = list(log.read(self._log)) if self._log else []
-        joined, counts = join(seen, records, from_ns=self._from_ns, until_ns=until_ns)
+        joined, counts = join(seen, records, from_ns=self._from_ns, until_ns=until_ns, ahead_us=self._offset_us)
         own = self._own | {line.address for line in seen if line.words[1:] == [b"SETNAME", OWN_NAME]}
         own_units = {line.unit for line in joined if line.seen.address in own}
         wanted = {line.unit for line in joined if self._names.named_by(line.seen.words)} - own_units

@@ -45,14 +45,23 @@ class User:
         history: where the operations are recorded.
         base_url: `http://host:port`.
         sticky: keep cookies; without, every call arrives as a new client's.
+        timeout_s: how long it waits for an answer.
     """
 
-    def __init__(self, contract: Contract, history: History, base_url: str, *, sticky: bool = True) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        history: History,
+        base_url: str,
+        *,
+        sticky: bool = True,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
         self.contract = contract
         self.base_url = base_url
         self.recorder = Recorder(history)
         self._sticky = sticky
-        self._http = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT_S, trust_env=False, verify=_tls())
+        self._http = httpx.AsyncClient(base_url=base_url, timeout=timeout_s, trust_env=False, verify=_tls())
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,11 +85,15 @@ class User:
             self._http.cookies.clear()
             self._http.cookies.set(self.contract.ingress.cookie, value)
 
-    async def create(self, key: str | None = None, *, op: str = "create") -> str | None:
-        """Start a session with the contract's body; its id, or None if it was not made as far as is known."""
+    async def create(self, key: str | None = None, *, op: str = "create", fast: bool = False) -> str | None:
+        """Start a session; its id, or None if it was not made as far as is known.
+
+        With `fast` its source speaks fast, where the contract says how.
+        """
         http = self.contract.http
+        body = http.fast_body if fast and http.fast_body is not None else http.body
         headers = {http.idempotency_header: key} if key and http.idempotency_header else {}
-        answer = await self.call(op, http.create, value=key, body=dict(http.body), headers=headers)
+        answer = await self.call(op, http.create, value=key, body=dict(body), headers=headers)
         return self._id(answer.body) if answer and answer.good else None
 
     async def read(self, session: str) -> Mapping[str, Any] | None:

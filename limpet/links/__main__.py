@@ -2,6 +2,7 @@
 
 It connects to the harness at SOCKET and takes orders as JSON lines, each with an `id`; each is answered by
 `{"id": ..., "error": ""}` once it is in force. With an order to open a link comes the socket that it is to listen on.
+What happens at gates is told as `{"event": text}` (gate.py).
 The process ends when that connection ends.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 import uvloop
 
+from limpet.links import gate
 from limpet.links.link import Link, Route
 from limpet.links.log import Log
 from limpet.links.switches import decode
@@ -31,13 +33,14 @@ class Relay:
         self._links: dict[tuple[str, str], Link] = {}
         self._listeners: deque[socket.socket] = deque()
         self._orders: asyncio.Queue[bytes] = asyncio.Queue()
+        self._said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()  # and not sent
         self._partial = b""
         self._log: Log | None = None
 
     async def serve(self) -> None:
         """Take orders until the harness closes the connection."""
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._control, self._receive)
+        asyncio.get_running_loop().add_reader(self._control, self._receive)
+        speaking = asyncio.create_task(self._speak())
         while line := await self._orders.get():
             order = json.loads(line)
             error = ""
@@ -45,16 +48,30 @@ class Relay:
                 await self._obey(order)
             except (OSError, KeyError, ValueError, TypeError) as failure:
                 error = f"{type(failure).__name__}: {failure}"
-            await loop.sock_sendall(self._control, json.dumps({"id": order["id"], "error": error}).encode() + b"\n")
+            self._said.put_nowait({"id": order["id"], "error": error})
+        speaking.cancel()
+
+    async def _speak(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            said = [await self._said.get()]
+            while not self._said.empty():
+                said.append(self._said.get_nowait())
+            await loop.sock_sendall(self._control, b"".join(json.dumps(one).encode() + b"\n" for one in said))
+
+    def _tell(self, event: gate.Event) -> None:
+        self._said.put_nowait({"event": gate.encode(event)})
 
     async def _obey(self, order: dict[str, Any]) -> None:
         if order["do"] == "open":
             route = Route(**order["route"])
-            link = self._links[route.pod, route.dependency] = Link(route)
+            link = self._links[route.pod, route.dependency] = Link(route, self._tell)
             link.trace(self._log)
             await link.open(self._listeners.popleft())
         elif order["do"] == "set":
             self._links[order["pod"], order["dependency"]].set(decode(order["switch"]))
+        elif order["do"] == "admit":
+            self._links[order["pod"], "redis"].admit(order["ticket"])
         elif order["do"] == "trace":
             self._trace(order["path"])
         else:

@@ -80,6 +80,7 @@ class Connection:
         if conversation:
             self.there.tap = conversation.command
             self.back.tap = self._reply
+            conversation.let_through = self.flow
         self.over = False
         self._arrived = arrived
         self._left = left

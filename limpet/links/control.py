@@ -7,11 +7,13 @@ of being refused. The listening sockets are then handed over to the relay.
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from limpet.errors import LimpetError
+from limpet.links import gate
 from limpet.links.link import Route
 from limpet.links.switches import Switch, encode
 
@@ -25,11 +27,13 @@ class Links:
     Attributes:
         path: the Unix socket that the relay process connects to; it listens from the start.
         connected: set once the relay has connected.
+        told: called with what happens at gates.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connected = asyncio.Event()
+        self.told: Callable[[gate.Event], None] | None = None
         self._server = socket.socket(socket.AF_UNIX)
         self._server.setblocking(False)  # noqa: FBT003 - takes no name
         self._server.bind(str(path))
@@ -58,6 +62,10 @@ class Links:
         Raises LimpetError as `open`.
         """
         await self._order([], do="trace", path=str(path) if path else None)
+
+    async def admit(self, pod: str, ticket: int) -> None:
+        """Let one command that stands at a pod's gate go to Redis. Raises LimpetError as `open`."""
+        await self._order([], do="admit", pod=pod, ticket=ticket)
 
     async def close_pod(self, pod: str) -> None:
         """Close all links of a pod that is gone. Raises LimpetError as `open`."""
@@ -103,8 +111,11 @@ class Links:
             while data := await loop.sock_recv(self._control, READ_BYTES_MAX):
                 *lines, partial = (partial + data).split(b"\n")
                 for line in lines:
-                    answer = json.loads(line)
-                    self._settle(answer["id"], answer["error"])
+                    said = json.loads(line)
+                    if "id" in said:
+                        self._settle(said["id"], said["error"])
+                    elif self.told:
+                        self.told(gate.decode(said["event"]))
         except ConnectionResetError:
             pass  # it was killed
         finally:

@@ -5,17 +5,16 @@ stops listening then, and says in the log from when on.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from limpet.clock import now_ns
+from limpet.links.gate import SUBSCRIBES
 from limpet.links.log import NONE, REPLIED, UNDELIVERED, Exchange, Lost
 from limpet.links.resp import Frame, NotRespError, Scanner
 from limpet.links.watch import Watch
 
-SUBSCRIBES = frozenset(
-    name for kind in (b"", b"P", b"S") for name in (kind + b"SUBSCRIBE", kind + b"UNSUBSCRIBE")
-)  # each has as many confirmations as channels, and no reply
 MESSAGES = frozenset((b"message", b"pmessage", b"smessage"))
 PUSHED = MESSAGES | frozenset(name.lower() for name in SUBSCRIBES)
 NOBODY_KNOWS = 1 << 30  # how many confirmations an end of all subscriptions brings; they are listened for from then on
@@ -32,6 +31,7 @@ class _Asked:
     cut: bool = False
     queued: list["_Asked"] = field(default_factory=list)  # what an EXEC carries out
     in_multi: bool = False  # and not refused
+    ticket: int = 0  # under which it, or its EXEC, stood at the gate
 
 
 class Conversation:
@@ -39,10 +39,12 @@ class Conversation:
 
     Attributes:
         address: what the server knows it by, once it is connected.
+        let_through: has the connection look again at what it keeps back.
     """
 
     def __init__(self, watch: Watch, pod: str, number: int) -> None:
         self.address = ""
+        self.let_through: Callable[[], None] = lambda: None
         self._watch = watch
         self._pod = pod
         self._number = number
@@ -52,6 +54,8 @@ class Conversation:
         self._asked: deque[_Asked] = deque()
         self._queue: list[_Asked] | None = None  # inside MULTI: what was queued
         self._held: tuple[Frame, int] | None = None  # a command that is kept back, and how many of its bytes are
+        self._ticket = 0  # of a command that stands at the gate, or has just been let through
+        self._admitted = False
         self._subscribed = False
         self._unconfirmed = 0  # of subscriptions and their ends
         self._lost = False
@@ -63,13 +67,13 @@ class Conversation:
         at = 0
         if self._held:
             frame, at = self._held
-            if self._watch.holds(frame.value):
+            if self._kept_back(frame.value):
                 return 0
             self._held = None
             self._sent(frame.value)
         try:
             for frame in self._commands.feed(data, at):
-                if self._watch.holds(frame.value):
+                if self._kept_back(frame.value):
                     self._held = frame, frame.end - at
                     return at
                 at = frame.end
@@ -96,6 +100,7 @@ class Conversation:
 
     def end(self) -> None:
         """The connection is over; what was not answered never will be."""
+        self._leave_gate()
         self.note_open()
         self._asked.clear()
         self._queue = None
@@ -112,10 +117,32 @@ class Conversation:
             if one.in_multi:
                 self._write(one, None, 0, NONE, aborted=True)  # without an EXEC
 
+    def _kept_back(self, words: list[bytes]) -> bool:
+        """Whether this command, which is the next, must not pass yet."""
+        if self._watch.holds(words):
+            return True
+        queued = None if self._queue is None else (one.words for one in self._queue)
+        if not self._watch.gate.stops(words, queued):
+            self._leave_gate()  # it was opened
+            return False
+        if not self._ticket:
+            self._ticket = self._watch.gate.arrive(words, self._admit)
+        return not self._admitted
+
+    def _leave_gate(self) -> None:
+        if self._ticket:
+            self._watch.gate.leave(self._ticket)
+            self._ticket, self._admitted = 0, False
+
+    def _admit(self) -> None:
+        self._admitted = True
+        self.let_through()
+
     def _sent(self, words: list[bytes]) -> None:
         name = words[0].upper()
         self._count += 1
-        asked = _Asked(words, self._count, now_ns())
+        asked = _Asked(words, self._count, now_ns(), ticket=self._ticket)
+        self._ticket, self._admitted = 0, False
         if name in STREAMS or (name == b"CLIENT" and words[1:2] and words[1].upper() == b"REPLY"):
             self._lose(f"{b' '.join(words[:2]).decode(errors='replace')} was asked for")
             return
@@ -128,7 +155,7 @@ class Conversation:
             asked.queued, self._queue = self._queue, None
             asked.cut = any(one.cut for one in asked.queued)
             for one in asked.queued:
-                one.cut = False
+                one.cut, one.ticket = False, asked.ticket
         asked.cut = self._watch.cuts(words) or asked.cut
         if self._queue is not None:
             asked.in_multi = True
@@ -177,21 +204,22 @@ class Conversation:
             self._write(one, None, at_ns, NONE, aborted=not isinstance(value, list))
 
     def _write(self, asked: _Asked, value: Any, at_ns: int, outcome: str, *, aborted: bool = False) -> None:
-        self._watch.write(
-            Exchange(
-                self._pod,
-                self.address,
-                self._number,
-                asked.place,
-                asked.sent_ns,
-                at_ns,
-                asked.words,
-                value,
-                outcome,
-                queued=asked.in_multi,
-                aborted=aborted,
-            )
+        exchange = Exchange(
+            self._pod,
+            self.address,
+            self._number,
+            asked.place,
+            asked.sent_ns,
+            at_ns,
+            asked.words,
+            value,
+            outcome,
+            queued=asked.in_multi,
+            aborted=aborted,
         )
+        self._watch.write(exchange)
+        if asked.ticket:
+            self._watch.gate.answered(asked.ticket, exchange, last=not asked.in_multi)
 
     def _lose(self, why: str) -> None:
         self._lost = True

@@ -2,14 +2,16 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from limpet.links import gate
 from limpet.links.connection import Connection, Side
 from limpet.links.conversation import Conversation
 from limpet.links.log import Log
 from limpet.links.pace import Delayed, Pace, Throttled
-from limpet.links.switches import CutAfterCommand, Delay, Flap, Hold, Switch, Throttle, Way
+from limpet.links.switches import CutAfterCommand, Delay, Flap, Gate, Hold, Switch, Throttle, Way
 from limpet.links.watch import Watch
 
 HOST = "127.0.0.1"
@@ -34,12 +36,16 @@ class Route:
 
 
 class Link:
-    """A route that is served, on a socket that listens already: who connected before is served as well."""
+    """A route that is served, on a socket that listens already: who connected before is served as well.
 
-    def __init__(self, route: Route) -> None:
+    `tell` is told of what happens at its gate.
+    """
+
+    def __init__(self, route: Route, tell: Callable[[gate.Event], None]) -> None:
         self.route = route
         self._switch: Switch = "pass"
-        self._watch = Watch(self._cut_done) if route.dependency == "redis" else None
+        at_gate = gate.Gate(route.pod, tell)
+        self._watch = Watch(self._cut_done, at_gate) if route.dependency == "redis" else None
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._count = 0
@@ -52,7 +58,7 @@ class Link:
 
     def set(self, switch: Switch) -> None:
         """Treat all connections, and all that come, by this switch. Raises ValueError where it makes no sense."""
-        if isinstance(switch, Hold | CutAfterCommand) and self._watch is None:
+        if isinstance(switch, Hold | CutAfterCommand | Gate) and self._watch is None:
             raise ValueError(
                 f"{type(switch).__name__} is for links to Redis; {self.route.dependency} is not understood"
             )
@@ -63,6 +69,11 @@ class Link:
             self._flapping = asyncio.create_task(self._flap(switch))
         else:
             self._put(switch)
+
+    def admit(self, ticket: int) -> None:
+        """Let one command that stands at the gate through."""
+        if self._watch:
+            self._watch.gate.admit(ticket)
 
     def trace(self, log: Log | None) -> None:
         """Write down what passes from now on, if Redis is spoken here. What is still open goes into the log before."""
@@ -92,7 +103,7 @@ class Link:
     def _put(self, switch: Switch) -> None:
         self._switch = switch
         if self._watch:
-            self._watch.set(switch if isinstance(switch, Hold | CutAfterCommand) else None)
+            self._watch.set(switch if isinstance(switch, Hold | CutAfterCommand | Gate) else None)
         for connection in list(self._connections):
             self._treat(connection)
 

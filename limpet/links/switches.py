@@ -70,8 +70,21 @@ class Hold:
     nth: int = 1
 
 
-Switch = Word | Delay | Throttle | Flap | CutAfterCommand | Hold
-KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in (Delay, Throttle, Flap, CutAfterCommand, Hold)}
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Commands that name one of these keys stand at a gate (gate.py) until they are let through one by one.
+
+    Setting another gate keeps those that it names as well. Only where Redis is spoken.
+
+    Attributes:
+        names: as of CutAfterCommand.
+    """
+
+    names: tuple[str, ...]
+
+
+Switch = Word | Delay | Throttle | Flap | CutAfterCommand | Hold | Gate
+KINDS: Mapping[str, Any] = {kind.__name__: kind for kind in (Delay, Throttle, Flap, CutAfterCommand, Hold, Gate)}
 WORDS = ("pass", "cut", "blackhole")
 
 

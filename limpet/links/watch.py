@@ -2,22 +2,30 @@
 
 from collections.abc import Callable, Sequence
 
+from limpet.links import gate, switches
 from limpet.links.log import Exchange, Log, Lost
 from limpet.links.switches import CutAfterCommand, Hold, Names
 
 
 class Watch:
-    """Asked about every command that passes. `cut_done` is called when what was to be cut was cut."""
+    """Asked about every command that passes. `cut_done` is called when what was to be cut was cut.
 
-    def __init__(self, cut_done: Callable[[], None]) -> None:
+    Attributes:
+        log: where exchanges are written down; None: nowhere.
+        gate: where commands stand until they are let through.
+    """
+
+    def __init__(self, cut_done: Callable[[], None], gate: gate.Gate) -> None:
         self.log: Log | None = None
+        self.gate = gate
         self._cut_done = cut_done
         self._held: Names | None = None
         self._cut: Names | None = None
         self._pass_first = 0  # of those that fit, so many pass before they are held
 
-    def set(self, switch: Hold | CutAfterCommand | None) -> None:
+    def set(self, switch: Hold | CutAfterCommand | switches.Gate | None) -> None:
         """Look out for what this switch names from now on, and for nothing else."""
+        self.gate.set(switch.names if isinstance(switch, switches.Gate) else None)
         self._held = Names(switch.names) if isinstance(switch, Hold) else None
         self._cut = Names(switch.names) if isinstance(switch, CutAfterCommand) else None
         self._pass_first = switch.nth - 1 if isinstance(switch, Hold) else 0

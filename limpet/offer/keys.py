@@ -55,6 +55,11 @@ KEYS: Mapping[str, Key] = {
     "http.create": Key("starts a session and answers 2xx with its id", "", '"POST /api/sessions"'),
     "http.delete": Key("stops a session and removes it; 404 when there is none", "", '"DELETE /api/sessions/{id}"'),
     "http.body": Key("the JSON that a create is sent", "", '{ type = "trace_tcp", namespace = "demo" }'),
+    "http.fast_body": Key(
+        "the JSON of a create whose source speaks fast, a hundred events a second and more",
+        "continuity is judged at the pace of http.body",
+        '{ type = "trace_tcp", namespace = "demo", rate = 100 }',
+    ),
     "http.id": Key("the field of an answer that holds a session's id", '"id" is taken', '"id"'),
     "http.health": Key(
         "200 while the process lives",

@@ -3,7 +3,7 @@
 `local` (this machine) and `kubernetes` keep the same protocol, so suites and faults do not know which one they have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 from redis.asyncio import Redis
 
 from limpet.contract import Contract
+from limpet.links import gate
 from limpet.links.switches import Switch
 
 Phase = Literal["pending", "ready", "not ready", "terminating", "exited"]
@@ -125,7 +126,23 @@ class Trace:
     log: Path | None
 
 
-Action = Delete | Kill | Pause | Stall | Resume | Scale | RollOut | Restart | Link | Trace
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Be told what happens at the gates of links to Redis (limpet.links.switches.Gate); `told` None: no longer."""
+
+    told: Callable[[gate.Event], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Let one command that stands at a pod's gate go to Redis."""
+
+    pod: str
+    ticket: int
+
+
+OnLinks = Link | Trace | Listen | Admit
+Action = Delete | Kill | Pause | Stall | Resume | Scale | RollOut | Restart | OnLinks
 
 
 class Target(Protocol):

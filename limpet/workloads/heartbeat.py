@@ -1,9 +1,11 @@
 """Heartbeats watched for a while, then one replica dies, another's event loop stops, and a new one starts."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
-from limpet.checkers.heartbeat import BEATS, EARLY_S, SLACK_S, TOLERANCE
+from limpet.checkers.heartbeat import BEATS, EARLY_S, TOLERANCE
+from limpet.checkers.membership import SLACK_S
 from limpet.clock import Deadline, sleep
 from limpet.faults.pods import KillPod
 from limpet.targets.base import Pause, Pod, Resume, Stall
@@ -41,7 +43,7 @@ async def _beats(stack: Stack, interval_s: float) -> None:
 async def _stop_and_kill(stack: Stack, ttl_s: float) -> None:
     """The oldest replica is killed, another is stopped; both heartbeats must go. The killed one comes back."""
     stack.history.note("watch", "deaths")
-    await stack.strike(KillPod())
+    await _watch_during(stack, stack.strike(KillPod()))
     pods = await stack.snapshot()
     for pod in pods:
         stack.history.note("born", pod.name, instance=pod.instance)
@@ -76,6 +78,19 @@ async def _answers(stack: Stack, pod: Pod) -> bool:
         return await asyncio.wait_for(user.call("alive", http.health or http.list), ANSWER_WITHIN_S) is not None
     except TimeoutError:
         return False
+
+
+async def _watch_during(stack: Stack, job: Coroutine[Any, Any, object]) -> None:
+    """Look on until `job` is done: a replica may become ready some time before that."""
+    doing = asyncio.create_task(job)
+    try:
+        while not doing.done():
+            await stack.looker.replicas()
+            await asyncio.wait([doing], timeout=LOOK_EVERY_S)
+    finally:
+        doing.cancel()
+        await asyncio.wait([doing])
+    await doing
 
 
 async def _watch_for(stack: Stack, duration_s: float) -> None:

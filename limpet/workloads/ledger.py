@@ -10,10 +10,10 @@ CONCURRENT = 8
 CREATE_TRIES = 5
 
 
-async def insist(user: User, key: str | None = None, *, op: str = "create") -> str | None:
+async def insist(user: User, key: str | None = None, *, op: str = "create", fast: bool = False) -> str | None:
     """A new session, asked for again (with the same key) when the answer was an error, a few times."""
     for _ in range(CREATE_TRIES):
-        session = await user.create(key=key, op=op)
+        session = await user.create(key=key, op=op, fast=fast)
         if session:
             return session
     return None

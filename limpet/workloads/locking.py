@@ -1,8 +1,7 @@
 """Many changes of the same sessions at once through all replicas; then a holder that outlives its lock.
 
-The second is produced on purpose: the link of one replica holds back the command by which it would make its change,
-until its lock has expired and another replica has it. That one is held back too, so that it stands inside its section
-while the first goes on.
+The second is produced on purpose: faults/hold_then_pause.py. When it has to act is learnt from the same change of
+another session, made without a disturbance.
 """
 
 import asyncio
@@ -10,13 +9,14 @@ import glob
 from typing import Any
 
 from limpet.checkers.exclusion import Story, replay
-from limpet.checkers.locking import ACQUISITIONS, CHANGES, CONTENDED, LEFT_SLACK_S
+from limpet.checkers.lock_leaks import ACQUISITIONS, LEFT_SLACK_S
+from limpet.checkers.locking import CHANGES, CONTENDED
 from limpet.clients.redis_trace import RedisTrace
 from limpet.clients.sessions import User
-from limpet.clock import Deadline, eventually, sleep
+from limpet.clock import Deadline, eventually
 from limpet.errors import DeadlineError
-from limpet.links.switches import Hold, Switch
-from limpet.targets.base import Link, Pod
+from limpet.faults.hold_then_pause import Entry, HoldThenPause
+from limpet.targets.base import Pod
 from limpet.workloads.ledger import distinct
 from limpet.workloads.rehearsal import Steps, commands, steps
 from limpet.workloads.stack import Stack, at_most
@@ -29,10 +29,7 @@ CLIENTS = 4  # of each replica, on one session
 UPDATES = 3  # of each client
 TRIES = 2  # to hold a replica up at the right moment
 CREATES = 5
-SEEN_WITHIN_S = 5.0
-EXPIRED_SLACK_S = 2.0
-PAST_EXPIRY_S = 0.1  # so that nobody can doubt whether the lock had expired when it was taken again
-LATE_S = 0.7  # for what the first replica still does when it goes on; shorter than backends wait for an answer
+PATIENCE_S = 20.0  # beyond the TTL, of the client of the holder: a backend may drop the call of one that has left
 
 
 async def contend_and_outlive(stack: Stack) -> None:
@@ -96,44 +93,39 @@ async def _value(user: User, session: str, token: str) -> Any:
 
 
 async def _outlive(stack: Stack, trace: RedisTrace) -> None:
-    """One replica's change is held back until its lock has expired and another has it; then both go on."""
+    """One replica stands still in its section until its lock has expired and another has it; then both go on."""
     pods = await stack.ready()
-    if len(pods) < 2 or stack.contract.timing.lock_ttl_s is None:  # noqa: PLR2004  one to hold, one to overtake
+    ttl_s = stack.contract.timing.lock_ttl_s
+    if len(pods) < 2 or ttl_s is None:  # noqa: PLR2004  one to hold, one to overtake
         return
     for _ in range(TRIES):
         try:
-            await _overtake(stack, trace, pods[0], pods[1])
-            break
+            fault = await _overtaking(stack, trace, pods[0], pods[1], ttl_s)
         except DeadlineError as error:
             stack.history.note("gave up", "overtaking", why=str(error))
-        finally:
-            for pod in pods[:2]:
-                await _set(stack, pod, "pass")
+            continue
+        await stack.strike(fault)
+        if fault.overtaken:
+            break
 
 
-async def _overtake(stack: Stack, trace: RedisTrace, first: Pod, second: Pod) -> None:
-    one, other = await stack.direct(first), await stack.direct(second)
+async def _overtaking(stack: Stack, trace: RedisTrace, first: Pod, second: Pod, ttl_s: float) -> HoldThenPause:
+    """The fault, on a new session. Raises DeadlineError when there is none, or when no lock is taken to change it."""
+    one = await stack.direct(first, timeout_s=ttl_s + PATIENCE_S)
+    other = await stack.direct(second)
     learnt = await _rehearse(stack, trace, one, other)
     session = await _session(other)
-    await _set(stack, first, Hold(_keys(stack, session), learnt.commit))
-    late = asyncio.create_task(_change(one, session, "late"))
-    await _locked(stack, session, wanted=True, within_s=SEEN_WITHIN_S)
-    await _locked(stack, session, wanted=False, within_s=(stack.contract.timing.lock_ttl_s or 0.0) + EXPIRED_SLACK_S)
-    await sleep(PAST_EXPIRY_S)
-    await _set(stack, second, Hold(_keys(stack, session), learnt.acquire + 1))
-    next_ = asyncio.create_task(_change(other, session, "next"))
-    await _locked(stack, session, wanted=True, within_s=SEEN_WITHIN_S)
-    begun = len(trace.monitor.lines)
-    await _set(stack, first, "pass")
-
-    async def heard_of() -> bool:
-        lines = trace.monitor.lines[begun:]
-        return any(f" {learnt.source}:".encode() in line and session.encode() in line for line in lines)
-
-    await eventually(heard_of, within_s=SEEN_WITHIN_S, what=f"what {first.name} had to say")
-    await sleep(LATE_S)
-    await _set(stack, second, "pass")
-    await asyncio.wait([late, next_])
+    return HoldThenPause(
+        _keys(stack, session),
+        acquire=learnt.acquire,
+        commit=learnt.commit,
+        ttl_s=ttl_s,
+        source=learnt.source,
+        holder=Entry(first.name, lambda: _change(one, session, "late")),
+        rival=Entry(second.name, lambda: _change(other, session, "next")),
+        trace=trace,
+        history=stack.history,
+    )
 
 
 async def _rehearse(stack: Stack, trace: RedisTrace, one: User, other: User) -> Steps:
@@ -171,15 +163,6 @@ def _keys(stack: Stack, session: str) -> tuple[str, ...]:
     return tuple(key.format(id=session) for key in (redis.lock, redis.session, redis.fence) if key)
 
 
-async def _locked(stack: Stack, session: str, *, wanted: bool, within_s: float) -> None:
-    lock = _keys(stack, session)[0]
-
-    async def as_wanted() -> bool:
-        return (lock in await stack.looker.locks()) == wanted
-
-    await eventually(as_wanted, within_s=within_s, what=f"{lock} {'held' if wanted else 'expired'}")
-
-
 async def _until_no_lock_is_left(stack: Stack) -> None:
     """Wait as long as a lock may live; what is left then is left over."""
 
@@ -191,10 +174,3 @@ async def _until_no_lock_is_left(stack: Stack) -> None:
         await eventually(none_left, within_s=ttl_s + LEFT_SLACK_S, what="no lock left")
     except DeadlineError as error:
         stack.history.note("gave up", "no lock left", why=str(error))
-
-
-async def _set(stack: Stack, pod: Pod, switch: Switch) -> None:
-    """Set a pod's link to Redis, and write that down."""
-    name = switch if isinstance(switch, str) else type(switch).__name__
-    stack.history.note("link", name, pod=pod.name)
-    await stack.target.act(Link(pod.name, "redis", switch))

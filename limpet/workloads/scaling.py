@@ -1,13 +1,13 @@
 """2 -> 3 -> 5 -> 2 replicas while clients go on creating, reading, listing and deleting."""
 
 import asyncio
-from collections.abc import Sequence
 
+from limpet.checkers.membership import are_members
 from limpet.checkers.scaling import BURST_PER_REPLICA, SLACK_S, STEPS, TRAFFIC
 from limpet.clients.sessions import User
 from limpet.clock import Deadline, sleep
 from limpet.errors import DeadlineError
-from limpet.targets.base import Pod, Scale
+from limpet.targets.base import Scale
 from limpet.workloads.ledger import fill, insist, read_everywhere, remove
 from limpet.workloads.stack import Stack, at_most
 
@@ -67,17 +67,12 @@ async def _step(stack: Stack, replicas: int) -> bool:
     stack.history.note("scaled", str(replicas))
     pods = await stack.snapshot()
     deadline = Deadline((stack.contract.timing.heartbeat_ttl_s or 0.0) + SLACK_S)
-    while not _registered(pods, await stack.looker.replicas()) and not deadline.passed():
+    instances = [pod.instance for pod in pods]
+    while not are_members(await stack.looker.replicas(), instances) and not deadline.passed():
         await sleep(LOOK_EVERY_S)
     users = [await stack.user(sticky=False) for _ in range(CLIENTS)]
     await at_most(CLIENTS, [_burst(stack, user, replicas * BURST_PER_REPLICA // CLIENTS) for user in users])
     return True
-
-
-def _registered(pods: Sequence[Pod], beating: Sequence[str]) -> bool:
-    """Whether these heartbeats are those of the pods; where no log names instances, as many."""
-    instances = {pod.instance for pod in pods}
-    return set(beating) == instances if all(instances) else len(beating) == len(pods)
 
 
 async def _burst(stack: Stack, user: User, sessions: int) -> None:

@@ -38,14 +38,18 @@ async def _life(stack: Stack, homes: list[User], number: int) -> None:
     await at_most(
         CLIENTS,
         [
-            _steps(user, session, roll, partial(_value, before, f"{number}.{place}"))
+            _steps(user, session, roll, STEPS, partial(_value, before, f"{number}.{place}"))
             for place, (user, roll) in enumerate(zip(users, rolls, strict=True))
         ],
     )
-    deleter, others = users[number % CLIENTS], [u for n, u in enumerate(users) if n != number % CLIENTS]
     await at_most(
         CLIENTS,
-        [_delete(deleter, session), *(_looks(u, session, rolls[0]) for u in others)],
+        [
+            _delete(user, session)
+            if place == number % CLIENTS
+            else _steps(user, session, roll, LAST_STEPS, partial(_value, before, f"{number}.{place}.last"))
+            for place, (user, roll) in enumerate(zip(users, rolls, strict=True))
+        ],
     )
     for user in users:
         await _look(user, session, rolls[0])
@@ -56,18 +60,13 @@ def _value(before: object, prefix: str, step: int) -> object:
     return distinct(before, f"{prefix}.{step}")
 
 
-async def _steps(user: User, session: str, roll: Random, value: Callable[[int], object]) -> None:
+async def _steps(user: User, session: str, roll: Random, steps: int, value: Callable[[int], object]) -> None:
     """Updates with values of their own, reads and lists, in random order."""
-    for step in range(STEPS):
+    for step in range(steps):
         if user.contract.http.update and roll.random() < UPDATES:
             await user.update(session, value(step))
         else:
             await _look(user, session, roll)
-
-
-async def _looks(user: User, session: str, roll: Random) -> None:
-    for _ in range(LAST_STEPS):
-        await _look(user, session, roll)
 
 
 async def _delete(user: User, session: str) -> None:

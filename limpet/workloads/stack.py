@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
+from random import Random
 from typing import Any, Self
 
 from limpet import seeds
+from limpet.clients.follower import Follower
 from limpet.clients.redis_keys import Looker
-from limpet.clients.sessions import User
+from limpet.clients.sessions import TIMEOUT_S, User
 from limpet.clients.streams import Watcher
 from limpet.contract import Contract
 from limpet.faults.base import Fault, strike
@@ -49,15 +51,21 @@ class Stack:
             User(self.contract, self.history, self.target.base_url, sticky=sticky)
         )
 
-    async def direct(self, pod: Pod) -> User:
-        """A user who calls one pod past the ingress."""
-        return await self._open.enter_async_context(User(self.contract, self.history, f"http://{pod.address}"))
+    async def direct(self, pod: Pod, *, timeout_s: float = TIMEOUT_S) -> User:
+        """A user who calls one pod past the ingress, and waits so long for each answer."""
+        url = f"http://{pod.address}"
+        return await self._open.enter_async_context(User(self.contract, self.history, url, timeout_s=timeout_s))
 
     async def watcher(self, user: User, *, whole: bool = False) -> Watcher:
         """A watcher that arrives where `user` does, with the cookie of `user`; `whole` records all that it gets."""
         return await self._open.enter_async_context(
             Watcher(self.contract, self.history, user.base_url, cookie=user.cookie, whole=whole)
         )
+
+    async def follower(self, user: User) -> Follower:
+        """A watcher that arrives where `user` does, comes back whenever its stream is cut, and records all it gets."""
+        watcher = await self.watcher(user, whole=True)
+        return await self._open.enter_async_context(Follower(watcher, Random(self.random.getrandbits(64))))
 
     async def snapshot(self) -> list[Pod]:
         """All pods as they are now, also written to the history as a line `pods`."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from checkers.script import Script
 
+from limpet.checkers.locking import PAUSED
 from limpet.contract import Contract
 from limpet.history import Section
 
@@ -113,6 +114,19 @@ class RedisStory(Script):
         self.wait(10.2)
         self.acquire(B, session, "token-of-b")
         self.note("link", "pass", pod=A)
+
+    def line(self, name: str, key: str, *, pod: str) -> int:
+        """The last line on which this pod did that to this key."""
+        return max(
+            no
+            for no, line in enumerate(self._lines, 1)
+            if (line.op, line.pod) == (name, pod) and line.data["args"][:1] == [key]
+        )
+
+    def pause(self, phase: str, **why: str) -> None:
+        """The fault that stops a holder: how it ended."""
+        for step in ("inject", phase, "heal", "recovered"):
+            self.note("fault", step, fault=PAUSED, **(why if step == phase else {}))
 
     def judged(self, **trace: Any) -> Section:
         """The end: no lock is left, and the trace is whole."""

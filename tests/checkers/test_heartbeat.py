@@ -70,6 +70,9 @@ class Story:
             if not any(gap <= script.now_s < gap + 1.5 for gap in self.gaps):
                 self.look(script)
 
+    def recover(self, script: Script) -> None:
+        script.wait(BORN - script.now_s)
+
     def tell(self) -> Script:
         script = Script("heartbeat")
         script.note("target", replicas=2)
@@ -82,7 +85,7 @@ class Story:
         script.note("fault", "inject", fault="pod kill")
         script.note("fault", "effect" if self.bites else "no effect", fault="pod kill", why="it lives")
         script.note("fault", "heal", fault="pod kill")
-        script.wait(BORN - script.now_s)
+        self.recover(script)
         script.note("fault", "recovered", fault="pod kill")
         script.note("pods", pods=[pod("c"), pod("b")])
         for name in "cb":
@@ -226,6 +229,33 @@ def test_a_first_beat_after_an_interval_is_violated(gadget: Contract, late: str)
 
 def test_a_first_beat_just_after_being_ready_is_held(gadget: Contract) -> None:
     class Fine(Story):
+        def first(self, instance: str) -> float:
+            return 0.8 if instance == "i-c" else 0.0
+
+    held(check(Fine().tell().section(), gadget))
+
+
+class ReadyBeforeItIsListed(Story):
+    """The target sees the new replica become ready some time before the ingress lists it."""
+
+    lives = Story.lives | {"i-c": (KILL + 0.1, inf)}
+
+    def recover(self, script: Script) -> None:
+        script.wait(0.2)
+        script.note("pod", "ready", instance="i-c")
+        self.watch(script, BORN - 0.01)
+
+
+def test_a_first_beat_long_after_the_target_saw_it_ready_is_violated(gadget: Contract) -> None:
+    class Bug(ReadyBeforeItIsListed):
+        def first(self, instance: str) -> float:
+            return 1.5 if instance == "i-c" else 0.0
+
+    violated(check(Bug().tell().section(), gadget), "at once")
+
+
+def test_a_first_beat_soon_after_the_target_saw_it_ready_is_held(gadget: Contract) -> None:
+    class Fine(ReadyBeforeItIsListed):
         def first(self, instance: str) -> float:
             return 0.8 if instance == "i-c" else 0.0
 

@@ -263,7 +263,14 @@ def test_another_order_without_numbers_is_violated(guide: Contract) -> None:
     violated(check(Bug().tell().section(), guide), "replay equals stream")
 
 
-def test_an_event_that_was_not_streamed_between_others_is_violated(gadget: Contract, guide: Contract) -> None:
+@pytest.fixture
+def alone(gadget: Contract) -> Contract:
+    """Events are numbered, and nobody else is asked to judge the way to the watchers."""
+    claimed = tuple(name for name in gadget.claims.guarantees if name != "continuity")
+    return replace(gadget, claims=replace(gadget.claims, guarantees=claimed))
+
+
+def test_an_event_that_was_not_streamed_between_others_is_violated(alone: Contract, guide: Contract) -> None:
     class Bug(Story):
         def gets(self, session: str, watcher: int, came: list[int]) -> list[int]:
             return [n for n in came if (session, n) != ("watched 4", 30)]
@@ -271,8 +278,46 @@ def test_an_event_that_was_not_streamed_between_others_is_violated(gadget: Contr
     class PlainBug(Plain):
         gets = Bug.gets
 
-    violated(check(Bug().tell().section(), gadget), "replay equals stream")
+    violated(check(Bug().tell().section(), alone), "replay equals stream")
     violated(check(PlainBug().tell().section(), guide), "replay equals stream")
+
+
+def test_what_goes_wrong_on_the_way_to_a_watcher_is_for_continuity_to_blame(gadget: Contract, alone: Contract) -> None:
+    class Dropped(Waited):
+        def gets(self, session: str, watcher: int, came: list[int]) -> list[int]:
+            return [n for n in came if (session, n) != ("watched 4", 30)]
+
+    class Swapped(Waited):
+        def stream(self, script: Script, session: str, came: list[int], watchers: list[int], late: int) -> None:
+            swapped = [*came[:29], came[30], came[29], *came[31:]]
+            super().stream(script, session, swapped, watchers, late)
+
+    class Twice(Waited):
+        def stream(self, script: Script, session: str, came: list[int], watchers: list[int], late: int) -> None:
+            super().stream(script, session, [*came[:30], *came[29:]], watchers, late)
+
+    for bug in (Dropped, Swapped, Twice):
+        held(check(bug().tell().section(), gadget))
+    violated(check(Dropped().tell().section(), alone), "replay equals stream")
+    violated(check(Swapped().tell().section(), alone), "replay equals stream")
+
+
+def test_an_event_that_names_another_session_is_for_continuity_to_blame(gadget: Contract, alone: Contract) -> None:
+    script = Waited().tell()
+    script.add("message", "event", 100, "watched 0", 7, payload={"n": 7, "of": "another"}, n=7, of="watched 4")
+    held(check(script.section(), gadget))
+    violated(check(script.section(), alone), "replay equals stream")
+
+
+def test_a_streamed_event_that_is_missing_is_violated_wherever_the_way_is_judged(gadget: Contract) -> None:
+    class Bug(Waited):
+        def gets(self, session: str, watcher: int, came: list[int]) -> list[int]:
+            return [n for n in came if n != 20]
+
+        def recorded(self, session: str, came: list[int]) -> list[int]:
+            return [n for n in came if n != 30]
+
+    violated(check(Bug().tell().section(), gadget), "replay equals stream", "complete")
 
 
 def test_events_of_others_between_its_own_are_violated(gadget: Contract) -> None:
@@ -349,7 +394,7 @@ def test_a_loss_that_is_announced_is_held(gadget: Contract) -> None:
     held(check(Fine().tell().section(), gadget))
 
 
-def test_two_watchers_who_share_the_events_are_violated(gadget: Contract, guide: Contract) -> None:
+def test_two_watchers_who_share_the_events_are_violated(alone: Contract, guide: Contract) -> None:
     class Bug(Story):
         def gets(self, session: str, watcher: int, came: list[int]) -> list[int]:
             return [n for n in came if n % 2 == watcher] if session.startswith("twice") else came
@@ -357,16 +402,16 @@ def test_two_watchers_who_share_the_events_are_violated(gadget: Contract, guide:
     class PlainBug(Plain):
         gets = Bug.gets
 
-    violated(check(Bug().tell().section(), gadget), "viewers agree")
+    violated(check(Bug().tell().section(), alone), "viewers agree")
     violated(check(PlainBug().tell().section(), guide), "viewers agree")
 
 
-def test_a_second_watcher_who_lacks_one_event_is_violated(gadget: Contract) -> None:
+def test_a_second_watcher_who_lacks_one_event_is_violated(alone: Contract) -> None:
     class Bug(Story):
         def gets(self, session: str, watcher: int, came: list[int]) -> list[int]:
             return [n for n in came if n != MIDDLE or watcher == 0 or not session.startswith("twice")]
 
-    violated(check(Bug().tell().section(), gadget), "viewers agree")
+    violated(check(Bug().tell().section(), alone), "viewers agree")
 
 
 def test_two_watchers_who_came_and_left_one_after_the_other_are_held(gadget: Contract) -> None:

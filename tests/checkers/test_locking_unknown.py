@@ -39,6 +39,15 @@ def test_a_holder_that_was_never_overtaken_is_unknown(gadget: Contract) -> None:
     unknown(check(RedisStory().enough().judged(), gadget), RELEASES, STALE)
 
 
+def test_a_holder_that_could_not_be_kept_standing_is_unknown(gadget: Contract) -> None:
+    one = RedisStory().enough()
+    one.pause("no effect", why="lock:session:s free: not within 12 s")
+    one.overtaken()
+    judgement = check(one.judged(), gadget)
+    unknown(judgement, RELEASES, STALE)
+    assert "not within 12 s" in part(judgement, STALE).doubt
+
+
 def test_an_overtaken_holder_that_is_heard_of_only_as_it_asks_anew_is_unknown(gadget: Contract) -> None:
     one = RedisStory().enough()
     one.hold_up()

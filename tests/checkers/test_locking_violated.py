@@ -20,6 +20,7 @@ from checkers.redis_story import (
 
 from limpet.checkers.locking import check
 from limpet.contract import Contract
+from limpet.verdict import Judgement
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,13 @@ def test_taking_it_twice_within_one_pod_is_violated(guide: Contract) -> None:
     violated(check(one.judged(), guide), ONE)
 
 
+def test_taking_it_with_the_token_of_another_pod_is_violated(guide: Contract) -> None:
+    one = simple(A, "t", "locked-by-us")
+    one.do(B, f"SET lock:session:t locked-by-us PX {TTL_MS}")
+    one.release(B, "t", "locked-by-us")
+    violated(check(one.judged(), guide), ONE, TOKENS)
+
+
 @pytest.mark.parametrize(
     "commands",
     [
@@ -91,6 +99,18 @@ def test_a_lock_that_does_not_live_as_long_as_it_shall_is_violated(guide: Contra
         one.do(A, command, reply="OK" if command.startswith("SET ") else 1)
     one.release(A, "t", "token-of-t")
     violated(check(one.judged(), guide), EXPIRES)
+
+
+def test_a_token_that_comes_again_after_it_was_used_is_violated_though_its_pod_was_stopped(gadget: Contract) -> None:
+    one = story()
+    one.acquire(A, "t", "token-of-t")
+    one.commit(A, "t", "token-of-t", "1")
+    one.note("pause", "begin", pod=A)
+    one.wait(11)
+    one.note("pause", "end", pod=A)
+    one.acquire(A, "t", "token-of-t")
+    one.release(A, "t", "token-of-t")
+    violated(check(one.judged(), gadget), TOKENS)
 
 
 def test_a_token_that_comes_again_is_violated(guide: Contract) -> None:
@@ -187,3 +207,54 @@ def test_a_lock_that_is_left_to_its_expiry_is_violated(gadget: Contract) -> None
 
 def test_a_lock_that_is_still_there_at_the_end_is_violated(gadget: Contract) -> None:
     violated(check(story().judged(left={"lock:session:t": -1}), gadget), LEAKS)
+
+
+def test_a_lock_that_is_left_long_after_a_pause_is_violated(gadget: Contract) -> None:
+    one = story()
+    one.note("pause", "begin", pod=A)
+    one.note("pause", "end", pod=A)
+    one.wait(3)
+    one.acquire(A, "t", "token-of-t")
+    one.wait(11)
+    one.do(B, "GET session:t", reply=None)
+    violated(check(one.judged(), gadget), LEAKS)
+
+
+def test_an_overlap_is_shown_by_both_acquisitions(guide: Contract) -> None:
+    one = story()
+    held_no = one.do(A, f"SET lock:session:t token-of-a-t NX PX {TTL_MS}")
+    one.do(B, "GET session:t", reply=None)
+    taken_no = one.do(B, f"SET lock:session:t token-of-b-t PX {TTL_MS}")
+    one.release(B, "t", "token-of-b-t")
+    shown(check(one.judged(), guide), held_no, taken_no)
+
+
+def test_a_foreign_release_is_shown_by_the_acquisition_and_the_release(gadget: Contract) -> None:
+    one = RedisStory().enough()
+    one.hold_up()
+    held_no = one.line("SET", "lock:session:s", pod=B)
+    released_no = one.do(A, "DEL lock:session:s", reply=1)
+    shown(check(one.judged(), gadget), held_no, released_no)
+
+
+def test_a_fence_that_does_not_grow_is_shown_by_the_lines_that_handed_it_out(gadget: Contract) -> None:
+    one, handed_out = story(), []
+    for token in ("token-one", "token-two"):
+        one.do(A, f"SET lock:session:t {token} NX PX 10000")
+        handed_out.append(one.do(A, "SET fence:session:t 5"))
+        one.release(A, "t", token)
+    shown(check(one.judged(), gadget), *handed_out)
+
+
+def test_a_stale_write_is_shown_by_both_acquisitions_and_the_write(gadget: Contract) -> None:
+    one = RedisStory().enough()
+    one.hold_up()
+    lines = [one.line("SET", "lock:session:s", pod=pod) for pod in (A, B)]
+    stale_no = one.do(A, "SET session:s stale")
+    one.release(B, "s", "token-of-b")
+    shown(check(one.judged(), gadget), *lines, stale_no)
+
+
+def shown(judgement: Judgement, *lines: int) -> None:
+    """By one finding, with these lines and no more."""
+    assert [finding.where.partition("lines ")[2] for finding in judgement.findings] == [", ".join(map(str, lines))]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from checkers import (
+    delivery_story,
     test_affinity,
     test_heartbeat,
     test_history,
@@ -32,6 +33,12 @@ class FewEvents(test_history.Story):
         return [1, 2, test_history.EVENTS]
 
 
+class FewMessages(delivery_story.Story):
+    sessions = 1
+    length = 12
+    moves = 3
+
+
 class LittleWork(test_scaling.Story):
     rounds = 2
     sessions_per_replica = 1
@@ -48,6 +55,7 @@ STORIES: dict[str, Callable[[], Script]] = {
     "scaling": lambda: LittleWork().tell(),
     "heartbeat": lambda: SlowLooks().tell(),
     "history": lambda: FewEvents().tell(4),
+    "continuity": lambda: FewMessages().tell(),
 }
 
 

@@ -335,6 +335,20 @@ def test_a_replica_that_took_no_part_is_unknown(gadget: Contract) -> None:
     unknown(check(type(section)(lines, section.source), gadget), "replicas")
 
 
+def test_a_replica_that_breaks_is_violated(gadget: Contract) -> None:
+    def broken(script: Script) -> None:
+        update(script, 1, "broken", type_="info", status=500)
+
+    violated(check(story(broken).section(), gadget), "answered")
+
+
+def test_a_replica_that_is_too_busy_is_held(gadget: Contract) -> None:
+    def busy(script: Script) -> None:
+        update(script, 1, "busy", type_="info", status=503)
+
+    held(check(story(busy).section(), gadget))
+
+
 def test_too_few_operations_are_unknown(gadget: Contract) -> None:
     unknown(check(story(sessions=8).section(), gadget), "linearizable")
 

@@ -3,6 +3,7 @@ from collections.abc import Callable
 import pytest
 from checkers.expect import held, part, unknown, violated
 from checkers.script import Script, pod
+from msgspec.structs import replace
 
 from limpet.checkers.stickiness import check
 from limpet.contract import Contract
@@ -80,6 +81,55 @@ def test_a_client_of_a_living_replica_that_moves_when_another_left_is_violated(g
     violated(check(story(comes_back_to=lambda _: "c").section(), gadget), "dead cookie")
 
 
+def test_a_client_of_the_replica_that_left_that_wanders_is_violated(gadget: Contract) -> None:
+    script = story()
+    script.op("returns", 1, pod="i-c", set_cookie=COOKIE)
+    script.op("returned", 1, pod="i-b")
+    judgement = check(script.section(), gadget)
+    violated(judgement, "dead cookie")
+    assert "from i-c to i-b" in part(judgement, "dead cookie").reason
+
+
+def test_a_replica_that_left_with_all_its_clients_forgotten_is_unknown(gadget: Contract) -> None:
+    section = story().section()
+    lines = [line for line in section.lines if line.op not in ("returns", "returned")]
+    unknown(check(type(section)(lines, section.source), gadget), "dead cookie")
+
+
+def test_a_forged_cookie_that_is_kept_is_violated(gadget: Contract) -> None:
+    script = story()
+    script.op("forged", 3000, pod="i-a")
+    violated(check(script.section(), gadget), "forged cookie")
+
+
+def test_a_forged_cookie_that_gets_no_answer_is_violated(gadget: Contract) -> None:
+    script = story()
+    script.op("forged", 3000, type_="fail", status=502)
+    violated(check(script.section(), gadget), "no errors")
+
+
+def test_all_clients_at_one_of_two_replicas_is_violated(gadget: Contract) -> None:
+    judgement = check(story(home=lambda _: "a", comes_back_to=lambda _: "c").section(), gadget)
+    violated(judgement, "spread")
+    assert "[0, 50]" in part(judgement, "spread").reason
+
+
+def test_one_replica_alone_has_all_clients_and_is_held(gadget: Contract) -> None:
+    script = story(home=lambda _: "a", comes_back_to=lambda _: "c")
+    section = script.section()
+    one = [replace(line, data={"pods": [pod("c" if no > 9 else "a")]}) if line.type == "pods" else line
+           for no, line in enumerate(section.lines)]  # fmt: skip
+    held(check(type(section)(one, section.source), gadget))
+
+
+def test_a_socket_from_a_replica_that_does_not_name_itself_is_violated(gadget: Contract) -> None:
+    script = story()
+    script.op("request", 900, pod="i-a", set_cookie=COOKIE)
+    script.note("socket", process=900, session="nameless")
+    script.op("connect", 901, "nameless", pod="")
+    violated(check(script.section(), gadget), "WebSocket")
+
+
 def test_a_502_is_violated(gadget: Contract) -> None:
     script = story()
     script.op("request", 1, type_="fail", status=502)
@@ -102,3 +152,21 @@ def test_without_an_instance_header_only_what_can_be_shown_counts(bare: Contract
     judgement = check(story().section(), bare)
     assert part(judgement, "HTTP").verdict is Verdict.NOT_CLAIMED
     held(judgement)
+
+
+def test_a_backend_that_names_no_replica_is_judged_by_the_owners_of_what_it_made(guide: Contract) -> None:
+    def told(*, wanders: bool) -> Script:
+        script = Script("stickiness")
+        script.note("pods", pods=[pod("a"), pod("b")])
+        for number in range(50):
+            place = "ab"[number % 2]
+            for visit in range(20):
+                at = "ab".replace(place, "") if wanders and (number, visit) == (3, 7) else place
+                session = f"s{number}-{visit}"
+                script.op("request", number + 1, session, **({"set_cookie": COOKIE} if visit == 0 else {}))
+                script.op("look", 999, session, {"owners": [f"i-{at}"]}, step="who")
+        return script
+
+    right, wrong = (check(told(wanders=wanders).section(), guide) for wanders in (False, True))
+    assert part(right, "HTTP").verdict is Verdict.HELD
+    violated(wrong, "HTTP")

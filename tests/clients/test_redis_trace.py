@@ -258,6 +258,42 @@ def test_a_line_that_no_link_saw_does_not_shift_the_others() -> None:
     assert outcomes(lines, [passed(1, "GET", "a", reply="1"), passed(2, "GET", "b", reply="2")]) == ["1", None, "2"]
 
 
+def at(at_s: float, *words: str) -> Monitored:
+    return Monitored(0, int(at_s * 1e6), "127.64.0.1:5000", [word.encode() for word in words])
+
+
+def took(place: int, from_s: float, to_s: float, *words: str) -> Exchange:
+    encoded = [word.encode() for word in words]
+    sent_ns, replied_ns = int(from_s * 1e9), int(to_s * 1e9)
+    return Exchange("backend-1", "127.64.0.1:5000", 1, place, sent_ns, replied_ns, encoded, place, "replied")
+
+
+def test_a_line_whose_exchange_was_over_before_the_trace_is_not_taken_for_an_equal_one_later() -> None:
+    lines = [at(0.9, "GET", "lease"), at(1.0, "GET", "a"), at(1.5, "GET", "b"), at(3.0, "GET", "lease")]
+    records = [
+        took(place, one.at_us / 1e6, one.at_us / 1e6, "GET", one.words[1].decode()) for place, one in enumerate(lines)
+    ]
+    joined, counts = join(lines, records, from_ns=950_000_000, until_ns=4_000_000_000, ahead_us=0)
+    assert [one.exchange and one.exchange.reply for one in joined] == [None, 1, 2, 3]
+    assert (counts.links, counts.joined) == (3, 3)
+
+
+def test_a_read_that_blocked_since_before_the_trace_is_not_taken_for_the_next_equal_one() -> None:
+    read = ("XREAD", "BLOCK", "10000", "STREAMS", "s", "0")
+    records = [took(1, 1, 11, *read), took(2, 11.001, 21, *read), took(3, 21.001, 31, *read)]
+    joined, counts = join(
+        [at(11.002, *read), at(21.0005, *read)], records, from_ns=5_000_000_000, until_ns=40_000_000_000, ahead_us=0
+    )
+    assert [one.exchange and one.exchange.reply for one in joined] == [2, 3]
+    assert (counts.links, counts.joined) == (2, 2)
+
+
+def test_a_command_that_a_slow_server_carried_out_late_is_joined() -> None:
+    records = [took(1, 1.0, 3.0, "GET", "a"), took(2, 3.1, 3.2, "GET", "b")]
+    joined, _ = join([at(2.9, "GET", "a"), at(3.15, "GET", "b")], records, from_ns=0, until_ns=40 * 10**9, ahead_us=0)
+    assert [one.exchange and one.exchange.reply for one in joined] == [1, 2]
+
+
 def test_an_address_that_comes_again_goes_on_with_the_next_connection() -> None:
     lines = [seen(0, "GET", "a"), seen(1, "GET", "a")]
     records = [passed(1, "GET", "a", reply="2", connection=2), passed(1, "GET", "a", reply="1", connection=1)]

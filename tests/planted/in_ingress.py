@@ -7,4 +7,11 @@ import os
 
 from planted import base
 
-base.put_in(os.environ["PLANTED_BUG"], "ingress")
+NAME = os.environ["PLANTED_BUG"]
+
+base.put_in(NAME, "ingress")
+
+
+def pytest_report_header() -> str:
+    """In the run's log; shows that the bug is in."""
+    return f"planted: {NAME}"

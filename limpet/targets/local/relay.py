@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from limpet.links.control import Links
+from limpet.targets.base import Admit, Link, Listen, OnLinks, Trace
 from limpet.targets.local.part import Part
 from limpet.targets.local.processes import Command, Processes
 
@@ -23,6 +24,18 @@ class Relay(Part):
         """It is told everything over the links' socket."""
         argv = [sys.executable, "-P", "-m", "limpet.links", str(self.links.path)]
         return Command(self.name, argv, self.log, self._processes.folder)
+
+    async def act(self, action: OnLinks) -> None:
+        """Carry out an action on links. Raises LimpetError where the relay process cannot."""
+        match action:
+            case Link(pod, dependency, switch):
+                await self.links.set(pod, dependency, switch)
+            case Trace(log):
+                await self.links.trace(log)
+            case Listen(told):
+                self.links.told = told
+            case Admit(pod, ticket):
+                await self.links.admit(pod, ticket)
 
     async def answers(self) -> bool:
         """Whether it has connected."""

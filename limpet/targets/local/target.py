@@ -25,7 +25,7 @@ from limpet.errors import LimpetError, UnsupportedError
 from limpet.history import History
 from limpet.links.link import HOST
 from limpet.owner import owner_pid as owner_in_environment
-from limpet.targets.base import Action, Delete, Kill, Link, Pause, Pod, Restart, Resume, RollOut, Scale, Stall, Trace
+from limpet.targets.base import Action, Delete, Kill, Link, OnLinks, Pause, Pod, Restart, Resume, RollOut, Scale, Stall
 from limpet.targets.local.deployment import Deployment, all_of
 from limpet.targets.local.parts import Parts
 from limpet.targets.local.pod import LocalPod
@@ -173,7 +173,7 @@ class LocalTarget:
         """Everything can be done but what concerns a part that this contract does not need."""
         no_redis = "" if self._maker.needs("redis") else "the contract's local command takes no Redis"
         no_link = no_redis and ("" if self._maker.needs("postgres") else f"{no_redis} and no database")
-        of_redis = dict.fromkeys(("redis", "trace"), no_redis)
+        of_redis = dict.fromkeys(("redis", "trace", "listen", "admit"), no_redis)
         return dict.fromkeys(ABILITIES, "") | of_redis | {"link": no_link, "stall": unsupported()}
 
     async def pods(self) -> list[Pod]:
@@ -199,7 +199,7 @@ class LocalTarget:
                 await deployment.roll_out()
             case Restart(part, hard):
                 await parts.restart(part, hard=hard)
-            case Link() | Trace():
+            case _:
                 await self._act_on_links(parts, action)
 
     def redis(self) -> Redis:
@@ -216,16 +216,14 @@ class LocalTarget:
             raise LimpetError(f"there was no pod {pod!r}: {path} is missing")
         return path.read_text(encoding="utf-8", errors="replace")
 
-    async def _act_on_links(self, parts: Parts, action: Link | Trace) -> None:
+    async def _act_on_links(self, parts: Parts, action: OnLinks) -> None:
         dependency = action.dependency if isinstance(action, Link) else "redis"
         if parts.relay is None or dependency not in parts.upstreams:
             name = type(action).__name__.lower()
             raise UnsupportedError(name, f"the contract's local command takes no {dependency}")
         if isinstance(action, Link):
-            pod = self._deployment.pod(action.pod).spec.name
-            await parts.relay.links.set(pod, action.dependency, action.switch)
-        else:
-            await parts.relay.links.trace(action.log)
+            self._deployment.pod(action.pod)  # raises where there is none
+        await parts.relay.act(action)
 
     def _running(self) -> Parts:
         if self._processes is None or self._parts is None:

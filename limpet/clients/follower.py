@@ -1,0 +1,106 @@
+"""A watcher that wants all of a session's stream: whenever its connection ends before the session does, it comes back.
+
+It comes back at once, then every 20 to 50 ms for the first second, then less and less often with jitter, and resumes
+where it stood. So a user's browser should do it. It can also be made to go away and come back by choice.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from random import Random
+from typing import Self
+
+from limpet.clients.sessions import User
+from limpet.clients.streams import Place, Watcher
+from limpet.clock import sleep
+
+SOON_S = (0.02, 0.05)
+SOON_FOR_S = 1.0
+BACK_OFF = 2.0
+BACK_OFF_S_MAX = 2.0
+THERE_WITHIN_S = 10.0  # it is waited for so long; it goes on trying
+ENDED, NO_SESSION = 1000, 4404  # there is nothing to come back for
+
+
+def pauses_s(random: Random) -> Iterator[float]:
+    """How long to wait before each try; no end."""
+    yield 0.0
+    passed_s = 0.0
+    while passed_s < SOON_FOR_S:
+        pause_s = random.uniform(*SOON_S)
+        passed_s += pause_s
+        yield pause_s
+    longest_s = SOON_S[1]
+    while True:
+        longest_s = min(longest_s * BACK_OFF, BACK_OFF_S_MAX)
+        yield random.uniform(longest_s / 2, longest_s)
+
+
+class Follower:
+    """Follows one session through a watcher of its own, from `start` until the session's end or `leave`."""
+
+    def __init__(self, watcher: Watcher, random: Random) -> None:
+        self.watcher = watcher
+        self._random = random
+        self._pause_s = 0.0
+        self._there = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    async def start(self, session: str, place: Place | None = None) -> None:
+        """Begin from now on, or from `place`; returns when the stream is open, or is not to be had."""
+        self._there.clear()
+        self._task = asyncio.create_task(self._follow(session, place))
+        await self._arrive()
+
+    async def come_back(self, user: User | None = None, *, after_s: float = 0.0) -> None:
+        """Go away and come back after a while, where `user` arrives; returns when it is open again."""
+        if self._task is None or self._task.done():
+            return
+        if user is not None:
+            self.watcher.move(user.base_url, user.cookie)
+        self._pause_s = after_s
+        self._there.clear()
+        await self.watcher.close()
+        await self._arrive()
+
+    async def ended(self) -> None:
+        """Wait until the session has ended and the stream was closed."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def leave(self) -> None:
+        """Go away for good."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self.watcher.close()
+
+    async def _arrive(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(THERE_WITHIN_S):
+                await self._there.wait()
+
+    async def _follow(self, session: str, place: Place | None) -> None:
+        watcher, pauses = self.watcher, pauses_s(self._random)
+        try:
+            while not (watcher.over or watcher.code in (ENDED, NO_SESSION)):
+                await sleep(next(pauses))
+                had = watcher.events
+                if not await watcher.connect(session, place):
+                    continue
+                self._there.set()
+                await watcher.ended()
+                if watcher.events > had:
+                    pauses = pauses_s(self._random)
+                place = watcher.place or place
+                await sleep(self._pause_s)
+                self._pause_s = 0.0
+        finally:
+            self._there.set()

@@ -1,0 +1,250 @@
+"""Carries out schedules on a running stack, one after the other, and records each.
+
+For each a session is made through the first replica. Then all calls begin, while whatever replicas want to do in Redis
+to that session stands at a gate and is let through as the schedule says. In the end every replica is asked what it
+shows.
+"""
+
+import asyncio
+import glob
+import secrets
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from redis.asyncio import Redis
+
+from limpet.checkers.interleavings import GONE, Judged, judge
+from limpet.clients.monitor import Monitor
+from limpet.clients.sessions import User
+from limpet.clock import eventually
+from limpet.contract import Contract
+from limpet.errors import DeadlineError, LimpetError
+from limpet.history import Line
+from limpet.links.switches import Gate, Switch
+from limpet.races.record import Excerpt, turn_lines
+from limpet.races.schedule import EXPIRY, LANES, Schedule
+from limpet.races.turns import Turns
+from limpet.targets.base import Link, Listen, Pod
+from limpet.workloads.ledger import distinct
+from limpet.workloads.stack import Stack
+
+FREE_WITHIN_S = 2.0  # for a lock that is still held when a call was answered
+LOOK_EVERY_S = 0.002
+SEEN_WITHIN_S = 10.0
+WAIT_S = 5.0  # for a lock, where the contract does not say
+MORE_S = 3.0
+NEEDS = ("redis", "link", "listen", "admit")
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A schedule that was carried out.
+
+    Attributes:
+        schedule: with the steps that were really taken.
+        lines: its part of the history.
+        judged: what they say.
+    """
+
+    schedule: Schedule
+    lines: tuple[Line, ...]
+    judged: Judged
+
+
+def unsupported(stack: Stack) -> str:
+    """Why schedules cannot be carried out here, "" when they can."""
+    if stack.contract.redis.lock is None:
+        return "redis.lock is not in the contract"
+    can = stack.target.capabilities()
+    return next((f"{name}: {can.get(name, 'this target cannot')}" for name in NEEDS if can.get(name, "no") != ""), "")
+
+
+def calls_of(contract: Contract) -> tuple[str, ...]:
+    """What can be called on one session: the simplest first."""
+    http = contract.http
+    offered = {"update": http.update and http.update_field, "delete": True, "read": True}
+    offered["create"] = http.idempotency_header
+    return tuple(name for name, is_offered in offered.items() if is_offered)
+
+
+class Player:
+    """Plays on one stack. Use as a context manager; leaving it opens all gates.
+
+    Attributes:
+        lanes: the replicas that can be called, by their letters.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self.lanes: tuple[str, ...] = ()
+        self._stack = stack
+        self._target = stack.target
+        self._contract = stack.contract
+        self._excerpt = Excerpt(stack.history)
+        self._open = AsyncExitStack()
+        self._users: dict[str, User] = {}
+        self._pods: list[Pod] = []
+        self._like: Any = None  # a value of what updates write
+        self._cleaning: asyncio.Task[None] | None = None
+        self._redis: Redis
+        self._monitor: Monitor
+
+    async def __aenter__(self) -> Self:
+        why = unsupported(self._stack)
+        if why:
+            raise LimpetError(f"races cannot be played here: {why}")
+        self._pods = (await self._stack.ready())[: len(LANES)]
+        self.lanes = tuple(LANES[: len(self._pods)])
+        self._redis = await self._open.enter_async_context(self._target.redis())
+        for lane, pod in zip(self.lanes, self._pods, strict=True):
+            user = User(self._contract, self._excerpt, f"http://{pod.address}")
+            self._users[lane] = await self._open.enter_async_context(user)
+        self._monitor = await Monitor.watch(self._redis)
+        self._open.callback(self._monitor.stop)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._cleaning:
+            await asyncio.wait([self._cleaning])
+        await self._open.aclose()
+
+    async def play(self, schedule: Schedule) -> Played:
+        """Carry out one. Raises LimpetError where that cannot be done at all."""
+        missing = [lane for lane in schedule.lanes if lane not in self.lanes]
+        if missing:
+            raise LimpetError(
+                f"the schedule calls replica {missing[0]} and there are {len(self.lanes)}; give --replicas "
+                f"{LANES.index(missing[-1]) + 1}"
+            )
+        self._excerpt.begin()
+        key = f"race-{secrets.token_hex(8)}"
+        pods = {lane: pod.name for lane, pod in zip(self.lanes, self._pods, strict=True) if lane in schedule.lanes}
+        self._excerpt.note("schedule", "begin", text=str(schedule), key=key, calls=schedule.calls, pods=pods)
+        session = await self._users[self.lanes[0]].create(key=key)
+        if session is None:
+            return self._end(schedule, "", GONE, "its session could not be made")
+        if self._like is None and self._contract.http.update_field:
+            record = await self._users[self.lanes[0]].read(session)
+            self._like = record.get(self._contract.http.update_field) if record else None
+        if await self._left_ms(session) != GONE:
+            return self._end(schedule, session, GONE, "its lock was still held when its create had been answered")
+        turns, finished = await self._race(schedule, pods, session, key)
+        shown = await asyncio.gather(*(self._look(user, session) for user in self._users.values()))
+        await self._catch_up()
+        lines, doubt = turn_lines(turns, self._monitor.lines, [*self._keys(session), key])
+        for line in lines:
+            self._excerpt.write(line)
+        left_ms = await self._left_ms(session)
+        if any(shown):
+            await self._clean_up(session)
+        done = Schedule(schedule.calls, tuple(move.lane or EXPIRY for move in turns.moves if move.step))
+        doubt = doubt or self._monitor.lost or ("" if finished else "its calls did not come to their end in time")
+        return self._end(done, session, left_ms, doubt)
+
+    async def _race(self, schedule: Schedule, pods: Mapping[str, str], session: str, key: str) -> tuple[Turns, bool]:
+        """All calls, turn by turn; and whether they came to their end in time."""
+        turns = Turns(self._target, self._redis, pods, self._lock(session))
+        timing = self._contract.timing
+        wait_s = WAIT_S if timing.lock_wait_s is None else timing.lock_wait_s
+        del self._monitor.lines[:]
+        await self._target.act(Listen(turns.hear))
+        calls: list[asyncio.Task[None]] = []
+        try:
+            await self._set(Gate(self._names(session, key)))
+            for lane in pods:
+                turns.enter(lane, next(number for number, (whose, _) in enumerate(schedule.calls) if whose == lane))
+                calls.append(asyncio.create_task(self._calls(turns, schedule, lane, session, key)))
+            for step in schedule.steps:
+                number = sum(move.step > 0 for move in turns.moves) + 1
+                await (turns.expire(number) if step == EXPIRY else turns.take(step, number))
+            finished = await turns.finish(wait_s + MORE_S)
+        finally:
+            await asyncio.shield(self._set("pass"))
+            await self._target.act(Listen(None))
+            await asyncio.gather(*calls)
+        return turns, finished
+
+    def _end(self, schedule: Schedule, session: str, left_ms: int, doubt: str) -> Played:
+        data = {"text": str(schedule), "session": session, "left_ms": left_ms, "doubt": doubt}
+        self._excerpt.note("schedule", "end", **data)
+        lines = tuple(self._excerpt.lines)
+        return Played(schedule, lines, judge(list(enumerate(lines, 1)), self._contract))
+
+    async def _calls(self, turns: Turns, schedule: Schedule, lane: str, session: str, key: str) -> None:
+        """The calls of one replica, one after the other."""
+        user = self._users[lane]
+        for number, (whose, op) in enumerate(schedule.calls):
+            if whose == lane:
+                turns.enter(lane, number)
+                process = user.recorder.process
+                self._excerpt.note("schedule", "call", call=number, lane=lane, process=process)
+                await self._call(user, op, session, key, number)
+        turns.enter(lane, None)
+
+    async def _call(self, user: User, op: str, session: str, key: str, number: int) -> None:
+        match op:
+            case "update":
+                await user.update(session, distinct(self._like, f"race {number}"))
+            case "delete":
+                await user.delete(session)
+            case "create":
+                await user.create(key=key)
+            case _:
+                await self._look(user, session)
+
+    async def _look(self, user: User, session: str) -> bool:
+        """Whether this user is shown the session."""
+        if self._contract.http.read:
+            return await user.read(session) is not None
+        return session in (await user.list() or ())
+
+    async def _set(self, switch: Switch) -> None:
+        await asyncio.gather(*(self._target.act(Link(pod.name, "redis", switch)) for pod in self._pods))
+
+    def _names(self, session: str, key: str) -> tuple[str, ...]:
+        """The session's lock, record and fence; and whatever is named after the key that it was made with."""
+        keys = tuple(glob.escape(name) for name in self._keys(session))
+        return (*keys, f"*{key}*") if self._contract.http.idempotency_header else keys
+
+    def _keys(self, session: str) -> list[str]:
+        redis = self._contract.redis
+        return [name.format(id=session) for name in (redis.lock, redis.session, redis.fence) if name]
+
+    def _lock(self, session: str) -> str:
+        assert self._contract.redis.lock is not None  # unsupported() has seen to it
+        return self._contract.redis.lock.format(id=session)
+
+    async def _left_ms(self, session: str) -> int:
+        """The lock's time to live, once it is gone or should be."""
+        lock, left_ms = self._lock(session), GONE
+
+        async def gone() -> bool:
+            nonlocal left_ms
+            left_ms = int(await self._redis.pttl(lock))
+            return left_ms == GONE
+
+        try:
+            await eventually(gone, within_s=FREE_WITHIN_S, what=f"{lock} released", every_s=LOOK_EVERY_S)
+        except DeadlineError:
+            return left_ms
+        return GONE
+
+    async def _catch_up(self) -> None:
+        """Wait until MONITOR has shown everything that was done before this."""
+        mark = secrets.token_hex(8)
+        await self._redis.echo(mark)
+
+        async def shown() -> bool:
+            return bool(self._monitor.lost) or any(mark.encode() in line for line in self._monitor.lines[-20:])
+
+        await eventually(shown, within_s=SEEN_WITHIN_S, what="the end of what MONITOR shows", every_s=LOOK_EVERY_S / 4)
+
+    async def _clean_up(self, session: str) -> None:
+        """Delete the session while the next one is made."""
+        if self._cleaning:
+            await self._cleaning
+        self._cleaning = asyncio.create_task(self._delete(session))
+
+    async def _delete(self, session: str) -> None:
+        await self._users[self.lanes[-1]].delete(session)
