@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test foreign selfcheck selfcheck-full repeat lint bench lock wheel clean
+.PHONY: help verify test foreign selfcheck selfcheck-full mutation repeat lint bench lock wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +28,10 @@ selfcheck: $(STAMP) ## every planted bug is caught, and blamed on no other guara
 
 selfcheck-full: $(STAMP) ## the same with all suites for each bug: the whole matrix (an hour)
 	@PYTHONPATH=tests $(BIN)/python -m planted.selfcheck --full $(ARGS)
+
+mutation: $(STAMP) ## mutants of the checkers and models against their tests (hours; ARGS="'limpet.checkers.cell.*'" takes some)
+	@start=$$(date +%s); $(BIN)/mutmut run --max-children $(JOBS) $(ARGS) || exit 1; \
+	  PYTHONPATH=tests $(BIN)/python -m mutation.score; echo "took $$(( $$(date +%s) - start )) s"
 
 N ?= 10
 repeat: $(STAMP) ## make verify N times in a row (N=10), and how many were held
