@@ -101,7 +101,9 @@ def _mutations(literal: str) -> list[str]:
 def table(scores: Mapping[str, Score]) -> str:
     """A line for each module of which something was run, and the total."""
     shown = {name: one for name, one in sorted(scores.items()) if one != Score(not_run=one.not_run)}
-    rows = [("module", "killed", "survived", "score", "wording", "timeouts", "unreached", "not run", "other")]
+    rows: list[tuple[str, ...]] = [
+        ("module", "killed", "survived", "score", "wording", "timeouts", "unreached", "not run", "other")
+    ]
     for name, one in [*shown.items(), ("total", sum(shown.values(), Score()))]:
         percent = "-" if one.percent is None else f"{one.percent:.1f} %"
         apart = (one.wording, one.timeouts, one.unreached, one.not_run, one.other)
