@@ -141,3 +141,22 @@ def test_the_updated_field_is_read_where_the_answer_has_it(gadget: Contract) -> 
         told.whole("read", "ok", value)
         _, read = told.judged()
         assert updated_field(read, gadget) == seen
+
+
+def test_a_refused_update_that_ended_after_the_last_one_is_not_what_may_be_read() -> None:
+    told = Told()
+    told.whole("create")
+    refused = told.begin("update", 1)
+    told.whole("update", "ok", 2)
+    told.end(refused, "update", "fail", 1)
+    told.whole("read")
+    entry, read = told.judged()
+    assert entry.allowed_values(read) == [2]
+
+
+def test_a_read_that_never_came_back_saw_nothing(gadget: Contract) -> None:
+    told = Told()
+    told.whole("create")
+    told.begin("read")
+    _, read = told.judged()
+    assert updated_field(read, gadget) is None
