@@ -126,6 +126,7 @@ def test_a_reply_tells_which_of_two_it_was() -> None:
 @pytest.mark.parametrize("kind", ["drop", "expire", "persist"])
 def test_an_empty_key_cannot_be_dropped_nor_its_time_changed(kind: str) -> None:
     assert apply(Cell(UNKNOWN, empty=True), write(kind, ttl_ms=TTL_MS)).impossible
+    assert apply(Cell(UNKNOWN, empty=True), write(kind, done=None, ttl_ms=TTL_MS)).done is False
 
 
 def test_a_key_is_empty_when_it_was_dropped() -> None:
