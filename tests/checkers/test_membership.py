@@ -123,3 +123,45 @@ def test_a_death_that_was_not_watched_for_long_enough_is_unknown() -> None:
     unseen.look("b", after_s=TTL_S + 1.0)  # nobody saw it alive
     assert short.gone("a").verdict is Verdict.UNKNOWN
     assert unseen.gone("a").verdict is Verdict.UNKNOWN
+
+
+def test_a_look_is_at_the_moment_that_the_server_told() -> None:
+    script = Script("scaling")
+    script.op("heartbeats", 1, value={}, server_time=12.5)
+    script.op("heartbeats", 1, value={})
+    assert [look.moment for look in looks_at(script.section())] == [12.5, 0.0]
+
+
+def test_wrong_members_are_told_with_the_change_and_the_look() -> None:
+    watched = Watched()
+    watched.changes()
+    watched.look("a", after_s=TTL_S + 1.0)
+    (finding,) = watched.settled("a", "b").findings
+    assert finding.seen.startswith("1 heartbeats 16.0 s after 2 replicas")
+    assert finding.expected == "those of the 2 replicas, within 15 s"
+    assert finding.where.endswith(f"lines {watched.change}, {watched.change + 2}")
+
+
+def test_a_dead_member_that_stays_is_told_with_the_change_and_the_look() -> None:
+    watched = Watched()
+    watched.look("a")
+    watched.changes()
+    watched.look("a", after_s=TTL_S + 1.0)
+    (finding,) = watched.gone("a").findings
+    assert finding.seen.startswith("the heartbeat of a was still there 16.0 s")
+    assert finding.expected == "gone within 15 s"
+    assert finding.where.endswith(f"lines {watched.change}, {watched.change + 2}")
+
+
+def test_each_change_is_evidence_once() -> None:
+    watched = Watched()
+    watched.look("a")
+    watched.changes()
+    watched.look(after_s=1.0)
+    section = watched.script.section()
+    part = PartBuilder(section, "registered", "steps", 1)
+    looks, since = looks_at(section), (watched.change, section.lines[watched.change - 1])
+    for _ in range(2):
+        judge_gone(part, looks, "a", since, TTL_S)
+        judge_settled(part, looks[-1:], [], since, TTL_S)
+    assert part.done().had == 4

@@ -179,3 +179,39 @@ def test_two_faults_have_windows_of_their_own() -> None:
     assert other is not None
     assert (one.operations, one.failures) == (2, 1)
     assert (other.operations, other.failures) == (2, 0)
+
+
+def test_an_outage_begins_with_the_last_success_before_the_fault() -> None:
+    script = Told()
+    script.create()
+    script.wait(1.0)
+    script.create()
+    script.wait(1.0)
+    script.fault("inject")
+    script.wait(0.5)
+    script.create(type_="fail")
+    script.fault("recovered")
+    found = look(script)
+    assert found is not None
+    assert about(found.longest_s) == 1.5
+
+
+def test_a_fault_whose_end_is_not_in_the_record_lasts_until_its_last_line() -> None:
+    script = Told()
+    script.fault("inject")
+    script.create(type_="fail")
+    script.create()
+    found = look(script)
+    assert found is not None
+    assert (found.operations, found.failures) == (2, 1)
+
+
+def test_the_same_fault_twice_has_the_window_of_the_second() -> None:
+    script = Told()
+    for type_ in ("fail", "ok"):
+        script.fault("inject")
+        script.create(type_=type_)
+        script.fault("recovered")
+    found = look(script)
+    assert found is not None
+    assert (found.operations, found.failures) == (1, 0)
