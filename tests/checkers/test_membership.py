@@ -165,3 +165,16 @@ def test_each_change_is_evidence_once() -> None:
         judge_gone(part, looks, "a", since, TTL_S)
         judge_settled(part, looks[-1:], [], since, TTL_S)
     assert part.done().had == 4
+
+
+def test_one_change_that_was_left_open_is_unknown_beside_another_that_was_right() -> None:
+    watched = Watched()
+    watched.changes()
+    watched.look("a", after_s=1.0)
+    section = watched.script.section()
+    part = PartBuilder(section, "registered", "steps", 1)
+    since = (watched.change, section.lines[watched.change - 1])
+    judge_settled(part, looks_at(section), ["a"], since, TTL_S)
+    assert part.done().verdict is Verdict.HELD
+    judge_settled(part, looks_at(section), ["a", "b"], since, TTL_S)
+    assert part.done().verdict is Verdict.UNKNOWN
