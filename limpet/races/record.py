@@ -19,28 +19,28 @@ TRANSACTION = (b'"MULTI"', b'"EXEC"', b'"DISCARD"', b'"multi"', b'"exec"', b'"di
 
 
 class Excerpt(History):
-    """A part of a history while it is written: passes all lines on, and keeps those since `begin`.
+    """A part of a history that is put together aside, since what belongs together does not happen together.
 
     Attributes:
-        lines: these.
+        lines: what was written to it and not taken yet.
     """
 
     def __init__(self, whole: History) -> None:
         self.lines: list[Line] = []
         self._whole = whole
 
-    def begin(self) -> None:
-        """Keep what comes from now on, and nothing from before."""
-        self.lines = []
-
     def write(self, line: Line) -> None:
         """Append one line."""
-        self._whole.write(line)
         self.lines.append(line)
 
     def process(self) -> int:
         """A process number that nobody had yet."""
         return self._whole.process()
+
+    def take(self) -> list[Line]:
+        """All lines; from now on it has none."""
+        lines, self.lines = self.lines, []
+        return lines
 
 
 def turn_lines(turns: Turns, lines: Sequence[bytes], keys: Sequence[str]) -> tuple[list[Line], str]:

@@ -117,6 +117,7 @@ class Turns:
             case Answered(pod, ticket, exchange, last):
                 self.exchanges.setdefault((pod, ticket), []).append(exchange)
                 if last and (pod, ticket) in self._waiting:
+                    self._expect(pod)  # at once: its next command may come before whoever waits for this goes on
                     self._waiting.pop((pod, ticket)).set_result(None)
             case Left(pod, ticket):
                 self._standing = [
@@ -215,17 +216,20 @@ class Turns:
         self._standing.remove(one)
         answered = self._waiting[pod, ticket] = asyncio.get_running_loop().create_future()
         call = self._lanes[lane].call if lane else None
+        self._last = lane
         self.moves.append(Move(step, lane, -1 if call is None else call, pod, ticket))
         await self._target.act(Admit(pod, ticket))
         with suppress(TimeoutError):  # then nobody knows its reply, as the record will say
             async with asyncio.timeout(ANSWER_S):
                 await answered
         self._waiting.pop((pod, ticket), None)
-        self._last = lane
-        own = self._lanes.get(self._lane_of.get(pod, ""))
-        if own and self._lane_of[pod] == lane:
-            own.expected = own.call is not None
         await self._look_at_lock(pod, one.arrived.words)
+
+    def _expect(self, pod: str) -> None:
+        """What this pod sends next is its own, if the turn was."""
+        own = self._lane_of.get(pod, "")
+        if own and own == self._last:
+            self._lanes[own].expected = self._lanes[own].call is not None
 
     async def _look_at_lock(self, pod: str, words: Sequence[bytes]) -> None:
         """Who holds the lock after this command, and whether it was refused."""
