@@ -13,7 +13,7 @@ from rich.text import Text
 
 from limpet import contract as contracts
 from limpet import runner, seeds, shipped
-from limpet.checkers.interleavings import judge, numbered
+from limpet.checkers.interleavings import KINDS, judge, numbered
 from limpet.cli.options import make_run_directory, of_a_stack
 from limpet.clock import NS_PER_S, now_ns
 from limpet.contract import Contract
@@ -183,8 +183,8 @@ class _Shown:
 
 
 def _verdict(exploration: Exploration, contract: Contract, repeat: str) -> int:
-    for found in exploration.found.values():
-        _show(found, contract, repeat)
+    for kind in sorted(exploration.found, key=KINDS.index):
+        _show(exploration.found[kind], contract, repeat)
     if exploration.found:
         return EXIT_VIOLATED
     doubtful = len(exploration.doubtful)

@@ -6,7 +6,7 @@ from limpet.races.play import Player, calls_of, unsupported
 from limpet.workloads.stack import Stack
 
 DRAW_S_MAX = 120.0  # about eight times what it takes; a backend that leaves its locks behind would take for ever
-SHRINK_S = 8.0
+SHRINK_S = 5.0
 
 
 async def draw_interleavings(stack: Stack) -> None:
