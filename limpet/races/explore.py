@@ -109,16 +109,24 @@ async def explore(
     deadline = Deadline(within_s) if within_s else None
     shrinking: list[Deadline] = []
     failures: list[BaseException] = []
+    playing: set[asyncio.Task[Any]] = set()
+
+    async def guarded(schedule: Schedule) -> Played:
+        if failures:
+            raise asyncio.CancelledError  # it was handed over when all had been cancelled already
+        task = asyncio.current_task()
+        assert task is not None  # run_coroutine_threadsafe() makes one
+        playing.add(task)
+        task.add_done_callback(playing.discard)
+        return await play(schedule)
 
     def one(schedule: Schedule) -> None:
         over = deadline if not exploration.found else next(iter(shrinking), None)
         enough = schedules is not None and exploration.drawn >= schedules and not exploration.found
         if failures or enough or (over and over.passed()):
             raise _StoppedError
-        future = asyncio.run_coroutine_threadsafe(_play(play, schedule), loop)
-        futures[:] = [future]
         try:
-            played = future.result()
+            played = asyncio.run_coroutine_threadsafe(guarded(schedule), loop).result()
             judged = judge(played)
         except (Exception, CancelledError) as failure:
             failures.append(failure)
@@ -129,23 +137,18 @@ async def explore(
             shrinking.append(shrinking[0] if shrinking else Deadline(shrink_s))
             raise _ERRORS[kind](kind)
 
-    futures: list[Any] = []
     searching = asyncio.ensure_future(asyncio.to_thread(_search, one, lanes, ops, seed))
     try:
         await asyncio.shield(searching)
     except asyncio.CancelledError:
         failures.append(_StoppedError())
-        for future in futures:
-            future.cancel()
+        for task in playing:
+            task.cancel()
         await asyncio.wait([searching])
         raise
     if failures:
         raise failures[0]
     return exploration
-
-
-async def _play(play: Play, schedule: Schedule) -> Played:
-    return await play(schedule)
 
 
 def _search(one: Callable[[Schedule], None], lanes: Sequence[str], ops: Sequence[str], seed: int) -> None:

@@ -183,6 +183,7 @@ class Player:
             for lane in pods:
                 turns.enter(lane, next(number for number, (whose, _) in enumerate(schedule.calls) if whose == lane))
                 calls.append(asyncio.create_task(self._calls(turns, schedule, lane, made)))
+            await turns.all_stand()
             for step in schedule.steps:
                 number = sum(move.step > 0 for move in turns.moves) + 1
                 await (turns.expire(number) if step == EXPIRY else turns.take(step, number))

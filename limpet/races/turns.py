@@ -132,6 +132,12 @@ class Turns:
         state.refused.clear()
         self._changed.set()
 
+    async def all_stand(self) -> None:
+        """Wait until every lane stands at the gate: only then it is certain whose a command is that comes besides."""
+        deadline = Deadline(FIRST_S)
+        while any(lane.begins and lane.call is not None for lane in self._lanes.values()) and not deadline.passed():
+            await self._until_change(deadline.left_s())
+
     async def take(self, lane: str, step: int = 0) -> bool:
         """One turn of this lane; whether it took it."""
         one = await self._until_stands(lane)
