@@ -3,6 +3,7 @@
 The turns know each command with its reply; MONITOR knows what scripts called, and the moments by the server's clock.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -63,10 +64,10 @@ def turn_lines(turns: Turns, lines: Sequence[bytes], keys: Sequence[str]) -> tup
 
 def _about(keys: Sequence[str], lines: Sequence[bytes]) -> Iterator[bytes]:
     """Those lines of MONITOR that can be about these keys; reading one costs more than looking for a key in it."""
-    wanted = [key.encode() for key in keys]
+    names = re.compile(b"|".join(re.escape(key.encode()) for key in keys)).search
     theirs = False  # whether what is called next is called by a script that is about one
     for line in lines:
-        named = any(key in line for key in wanted)
+        named = names(line) is not None
         if CALLED in line[:CALLED_WITHIN]:
             if theirs and named:
                 yield line
