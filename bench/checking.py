@@ -72,8 +72,10 @@ def beside_porcupine(searches: list[float]) -> None:
     if go is None:
         print("no `go` on PATH: not compared with Porcupine\n")
         return
-    command = [go, "run", ".", str(CORPUS / "etcd"), str(TURNS)]
-    done = subprocess.run(command, cwd=GO, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # where `go` writes what it resolved
+        shutil.copytree(GO, folder, dirs_exist_ok=True)
+        command = [go, "run", "-mod=mod", ".", str(CORPUS / "etcd"), str(TURNS)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"Porcupine could not be built or run: {done.stderr.strip()[-300:]}\n")
         return

@@ -6,6 +6,7 @@ verdict of the whole run is written by `limpet.collector`, in the process that t
 """
 
 import os
+import signal
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from limpet import history as histories
 from limpet import runner, seeds, shipped
 from limpet.collector import ERROR, JUDGEMENT, Collector
 from limpet.errors import DeadlineError, LimpetError
-from limpet.owner import end_with_owner, owner_pid
+from limpet.owner import OWNER_PID, end_with_owner, owner_pid
 from limpet.runner import Settings
 from limpet.verdict import Judgement, Verdict
 from limpet.workloads.stack import Stack
@@ -51,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     end_with_owner()
     given: dict[str, Any] = getattr(config, "workerinput", {})
+    if OWNER_PID in os.environ and not given:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, but not this
     try:
         contract = contracts.load(shipped.contract(config.getoption("contract")))
     except LimpetError as error:

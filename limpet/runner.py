@@ -21,7 +21,7 @@ from limpet.checkers import (
     heartbeat,
     history,
     identity,
-    locking,
+    interleavings,
     replicas,
     restart_persistence,
     scaling,
@@ -49,7 +49,7 @@ CHECKERS: Mapping[str, Checker] = {
     "restart-persistence": restart_persistence.check,
     "scaling": scaling.check,
     "heartbeat": heartbeat.check,
-    "locking": locking.check,
+    "locking": interleavings.check,
     "history": history.check,
     "continuity": continuity.check,
 }

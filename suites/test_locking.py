@@ -2,11 +2,13 @@
 
 import pytest
 
+from limpet.races.suite import draw_interleavings
 from limpet.workloads import locking
 from limpet.workloads.stack import Stack
 
 
-@pytest.mark.guarantee("locking", needs=("redis", "link"), cost=2)
+@pytest.mark.guarantee("locking", needs=("redis", "link"), cost=5)
 async def test_locking(stack: Stack) -> None:
-    """Clients of all replicas quarrel over sessions; then a holder is stopped until another has its lock."""
+    """Clients quarrel over sessions; a holder is stopped until another has its lock; interleavings are drawn."""
     await locking.contend_and_outlive(stack)
+    await draw_interleavings(stack)

@@ -82,17 +82,22 @@ def check(section: Section, contract: Contract) -> Judgement:
 
 
 def drawn(section: Section, judged: Iterable[Judged]) -> Part:
-    """The part of them all."""
+    """The part of them all; of each kind of violation the simplest schedule is shown."""
     part = PartBuilder(section, "drawn interleavings", "schedules", SCHEDULES)
     part.missing = next((str(line.data.get("why")) for _, line in section.of("schedule", op="unsupported")), "")
+    simplest: dict[str, tuple[str, Violation]] = {}
     for one in judged:
         part.had += not one.doubt
-        for violation in one.violations:
-            part.find(
-                f"{violation.kind}: {violation.seen}; repeat: limpet races --schedule {shlex.quote(one.text)}",
-                expected=violation.expected,
-                lines=violation.lines,
-            )
+        for violation in one.violations[:1]:
+            before = simplest.get(violation.kind)
+            if before is None or len(one.text) < len(before[0]):
+                simplest[violation.kind] = one.text, violation
+    for text, violation in simplest.values():
+        part.find(
+            f"{violation.kind}: {violation.seen}; repeat: limpet races --schedule {shlex.quote(text)}",
+            expected=violation.expected,
+            lines=violation.lines,
+        )
     return part.done()
 
 
@@ -105,6 +110,11 @@ def schedules(section: Section) -> Iterator[list[Numbered]]:
         elif line.op == "end" and begun:
             yield list(enumerate(section.lines[begun - 1 : no], begun))
             begun = 0
+
+
+def numbered(lines: Iterable[Line]) -> list[Numbered]:
+    """Lines that are no part of a file, numbered from 1."""
+    return list(enumerate(lines, 1))
 
 
 def judge(lines: Sequence[Numbered], contract: Contract) -> Judged:

@@ -7,7 +7,7 @@ from typing import Final
 from limpet.models.base import IMPOSSIBLE, Action, Foreseeing, Model
 
 NO: Final = -1  # in place of a state: the step is impossible
-STATE_BYTES: Final = 200  # measured: what a state takes beside its own size
+STATE_BYTES: Final = 300  # measured: what a state takes beside its own size, with the steps to and from it
 
 
 class Row(dict[int, int]):

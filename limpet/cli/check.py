@@ -199,11 +199,11 @@ def _show_stuck(result: Result, model: Model) -> None:
     more = f", ... ({len(stuck.states)} states)" if len(stuck.states) > STATES_SHOWN else ""
     told = model.tell(stuck.operation.action)
     click.echo(f"  {_of(stuck.key)}no order explains `{told}` (lines {_numbers(stuck.operation.lines)})")
-    click.echo(f"  the {stuck.ordered} operations that had returned before can be ordered, and lead to {states}{more}")
-    count, others = len(proof.operations), proof.others
-    click.echo(
-        f"  {count} operations prove it; {others} others make no difference, whenever they happened and if at all:"
-    )
+    leading = f"lead to {states}{more}" if states else "lead to more states than can be looked at"
+    click.echo(f"  {stuck.ordered} operations had returned before; they can be ordered, and {leading}")
+    proving = "1 operation proves" if len(proof.operations) == 1 else f"{len(proof.operations)} operations prove"
+    others = "1 other makes" if proof.others == 1 else f"{proof.others} others make"
+    click.echo(f"  {proving} it; {others} no difference, whenever they happened and if at all:")
     rows = []
     for operation in proof.operations:
         mark = "   <- not explained" if operation is stuck.operation else ""

@@ -13,13 +13,14 @@ from rich.text import Text
 
 from limpet import contract as contracts
 from limpet import runner, seeds, shipped
+from limpet.checkers.interleavings import KINDS, judge, numbered
 from limpet.cli.options import make_run_directory, of_a_stack
 from limpet.clock import NS_PER_S, now_ns
 from limpet.contract import Contract
 from limpet.owner import owner_pid
-from limpet.races.explore import Exploration, explore
+from limpet.races.explore import Exploration, Found, explore
 from limpet.races.picture import draw
-from limpet.races.play import Played, Player, calls_of
+from limpet.races.play import Player, calls_of
 from limpet.races.schedule import LANES, Schedule
 from limpet.report.table import console
 from limpet.runner import Settings
@@ -121,6 +122,7 @@ async def _races(settings: Settings, wanted: _Wanted) -> int:
         async with Player(stack) as player:
             exploration = await explore(
                 player.play,
+                lambda played: judge(numbered(played.lines), stack.contract),
                 lanes=player.lanes,
                 ops=calls_of(stack.contract),
                 seed=settings.seed,
@@ -137,14 +139,13 @@ async def _one(stack: Stack, schedule: Schedule, repeat: str) -> int:
         played = await player.play(schedule)
     if str(played.schedule) != str(schedule):
         click.echo(f"the steps that could be taken: {played.schedule}")
-    if not played.judged.violations:
-        click.echo(f"\n{draw(played.lines, stack.contract)}\n")
-    for violation in played.judged.violations[:1]:
-        _show(played, stack.contract, violation.kind, repeat)
-    if played.judged.violations:
+    judged = judge(numbered(played.lines), stack.contract)
+    if judged.violations:
+        _show(Found(played, judged.violations[0]), stack.contract, repeat)
         return EXIT_VIOLATED
-    click.echo(f"unknown: {played.judged.doubt}" if played.judged.doubt else "held: nothing went wrong")
-    return EXIT_UNKNOWN if played.judged.doubt else EXIT_HELD
+    click.echo(f"\n{draw(played.lines, stack.contract)}\n")
+    click.echo(f"unknown: {judged.doubt}" if judged.doubt else "held: nothing went wrong")
+    return EXIT_UNKNOWN if judged.doubt else EXIT_HELD
 
 
 class _Shown:
@@ -182,8 +183,8 @@ class _Shown:
 
 
 def _verdict(exploration: Exploration, contract: Contract, repeat: str) -> int:
-    for kind, played in exploration.found.items():
-        _show(played, contract, kind, repeat)
+    for kind in sorted(exploration.found, key=KINDS.index):
+        _show(exploration.found[kind], contract, repeat)
     if exploration.found:
         return EXIT_VIOLATED
     doubtful = len(exploration.doubtful)
@@ -197,8 +198,8 @@ def _verdict(exploration: Exploration, contract: Contract, repeat: str) -> int:
     return EXIT_HELD
 
 
-def _show(played: Played, contract: Contract, kind: str, repeat: str) -> None:
-    violation = next(one for one in played.judged.violations if one.kind == kind)
+def _show(found: Found, contract: Contract, repeat: str) -> None:
+    violation = found.violation
     click.echo(f"\nviolated: {violation.kind}\n{violation.seen} (expected: {violation.expected})\n")
-    click.echo(draw(played.lines, contract, violation.lines))
-    click.echo(f"\nRepeat: {repeat} --schedule {shlex.quote(str(played.schedule))}")
+    click.echo(draw(found.played.lines, contract, violation.lines))
+    click.echo(f"\nRepeat: {repeat} --schedule {shlex.quote(str(found.played.schedule))}")

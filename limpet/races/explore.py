@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from limpet.checkers.interleavings import KINDS
+from limpet.checkers.interleavings import KINDS, Judged, Violation
 from limpet.clock import Deadline
 from limpet.races.play import Played
 from limpet.races.schedule import EXPIRY, Schedule
 
 CALLS_MORE_MAX = 2  # beside the two that there are at least
 STEPS_MAX = 16
-SHRINK_S_MAX = 60.0
+SHRINK_S = 60.0
 ENDLESS = 1_000_000
 
 Play = Callable[[Schedule], Awaitable[Played]]
@@ -35,6 +35,14 @@ class _StoppedError(BaseException):
 
 
 _ERRORS = {kind: type(f"_Violated_{number}", (_ViolatedError,), {}) for number, kind in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A schedule that went wrong, and what is gravest in it."""
+
+    played: Played
+    violation: Violation
 
 
 @dataclass(slots=True)
@@ -52,73 +60,90 @@ class Exploration:
     doubtful: list[str] = field(default_factory=list)
     acquired: int = 0
     shrinking: int = 0
-    found: dict[str, Played] = field(default_factory=dict)
+    found: dict[str, Found] = field(default_factory=dict)
 
-    def take(self, played: Played) -> str:
+    def take(self, played: Played, judged: Judged) -> str:
         """One more; the kind of its gravest violation, "" where it has none."""
-        if played.judged.doubt:
-            self.doubtful.append(played.judged.doubt)
+        if judged.doubt:
+            self.doubtful.append(judged.doubt)
         elif self.found:
             self.shrinking += 1
         else:
             self.drawn += 1
-        self.acquired += played.judged.acquired
-        for violation in played.judged.violations[:1]:
+        self.acquired += judged.acquired
+        for violation in judged.violations[:1]:
             before = self.found.get(violation.kind)
-            if before is None or played.schedule.size < before.schedule.size:
-                self.found[violation.kind] = played
+            if before is None or played.schedule.size < before.played.schedule.size:
+                self.found[violation.kind] = Found(played, violation)
             return violation.kind
         return ""
 
 
 async def explore(
     play: Play,
+    judge: Callable[[Played], Judged],
     *,
     lanes: Sequence[str],
     ops: Sequence[str],
     seed: int,
     schedules: int | None = None,
     within_s: float | None = None,
-    shrink: bool = True,
+    shrink_s: float = SHRINK_S,
     told: Callable[[Exploration], None] = lambda _: None,
 ) -> Exploration:
-    """Draw so many schedules, or as many as there is time for, until one goes wrong; then look for a simpler one.
+    """Draw so many schedules, or as many as there is time for, until one goes wrong; then look for simpler ones.
 
-    `told` is called after each. Raises what `play` raises.
+    Args:
+        play: carries out a schedule; what it raises is raised.
+        judge: says what went wrong; called in the other thread, while the next schedule is prepared.
+        lanes: the replicas.
+        ops: what they can be asked.
+        seed: of what is drawn.
+        schedules: how many that say something.
+        within_s: the time for drawing.
+        shrink_s: the time for looking for simpler ones.
+        told: called after each.
     """
     loop = asyncio.get_running_loop()
     exploration = Exploration()
     deadline = Deadline(within_s) if within_s else None
     shrinking: list[Deadline] = []
     failures: list[BaseException] = []
+    playing: set[asyncio.Task[Any]] = set()
+
+    async def guarded(schedule: Schedule) -> Played:
+        if failures:
+            raise asyncio.CancelledError  # it was handed over when all had been cancelled already
+        task = asyncio.current_task()
+        assert task is not None  # run_coroutine_threadsafe() makes one
+        playing.add(task)
+        task.add_done_callback(playing.discard)
+        return await play(schedule)
 
     def one(schedule: Schedule) -> None:
         over = deadline if not exploration.found else next(iter(shrinking), None)
-        if failures or (over and over.passed()):
+        enough = schedules is not None and exploration.drawn >= schedules and not exploration.found
+        if failures or enough or (over and over.passed()):
             raise _StoppedError
-        future = asyncio.run_coroutine_threadsafe(_play(play, schedule), loop)
-        futures[:] = [future]
         try:
-            played = future.result()
+            played = asyncio.run_coroutine_threadsafe(guarded(schedule), loop).result()
+            judged = judge(played)
         except (Exception, CancelledError) as failure:
             failures.append(failure)
             raise _StoppedError from failure
-        kind = exploration.take(played)
+        kind = exploration.take(played, judged)
         loop.call_soon_threadsafe(told, exploration)
         if kind:
-            if not shrink:
-                raise _StoppedError
-            shrinking.append(shrinking[0] if shrinking else Deadline(SHRINK_S_MAX))
+            shrinking.append(shrinking[0] if shrinking else Deadline(shrink_s))
             raise _ERRORS[kind](kind)
 
-    futures: list[Any] = []
-    searching = asyncio.ensure_future(asyncio.to_thread(_search, one, lanes, ops, seed, schedules or ENDLESS))
+    searching = asyncio.ensure_future(asyncio.to_thread(_search, one, lanes, ops, seed))
     try:
         await asyncio.shield(searching)
     except asyncio.CancelledError:
         failures.append(_StoppedError())
-        for future in futures:
-            future.cancel()
+        for task in playing:
+            task.cancel()
         await asyncio.wait([searching])
         raise
     if failures:
@@ -126,11 +151,7 @@ async def explore(
     return exploration
 
 
-async def _play(play: Play, schedule: Schedule) -> Played:
-    return await play(schedule)
-
-
-def _search(one: Callable[[Schedule], None], lanes: Sequence[str], ops: Sequence[str], seed: int, count: int) -> None:
+def _search(one: Callable[[Schedule], None], lanes: Sequence[str], ops: Sequence[str], seed: int) -> None:
     """Have Hypothesis draw and shrink. It is imported here, since that takes half a second."""
     import hypothesis  # noqa: PLC0415
     from hypothesis import strategies as st  # noqa: PLC0415
@@ -152,7 +173,7 @@ def _search(one: Callable[[Schedule], None], lanes: Sequence[str], ops: Sequence
     test = hypothesis.settings(
         database=None,
         deadline=None,
-        max_examples=count,
+        max_examples=ENDLESS,
         phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         suppress_health_check=list(hypothesis.HealthCheck),
         verbosity=hypothesis.Verbosity.quiet,

@@ -15,7 +15,7 @@ from limpet.contract import Contract
 from limpet.history import COMPLETIONS, Line
 
 WIDTH = 118
-STEP_WIDTH, REDIS_WIDTH = 5, 14
+STEP_WIDTH, REDIS_WIDTH = 6, 12
 MARK = ">"  # before what shows the violation
 REPLY_MAX = 60
 WORD_MAX = 28
@@ -31,10 +31,14 @@ class _Row:
     column: str
     texts: list[str] = field(default_factory=list)
     marked: bool = False
+    answers: bool = False
 
 
 def draw(lines: Sequence[Line], contract: Contract, shows: Sequence[int] = (), *, width: int = WIDTH) -> str:
-    """The picture of a schedule's lines; those whose numbers (from 1) are in `shows` are marked."""
+    """The picture of a schedule's lines; those whose numbers (from 1) are in `shows` are marked.
+
+    What comes behind the last of these is left out, but for the answers.
+    """
     begin = lines[0]
     calls: list[list[str]] = begin.data.get("calls", [])
     pods: dict[str, str] = begin.data.get("pods", {})
@@ -44,7 +48,13 @@ def draw(lines: Sequence[Line], contract: Contract, shows: Sequence[int] = (), *
     heads = {"step": "step", "Redis": "Redis", **{lane: f"{lane} {pods.get(lane, '')}" for lane in lanes}}
     drawn = [_beside(widths, {column: [heads[column]] for column in widths})]
     drawn.append(_beside(widths, {column: ["-" * size] for column, size in widths.items()}))
-    for row in _rows(lines, contract, set(shows)):
+    rows = list(_rows(lines, contract, set(shows)))
+    last = max((number for number, row in enumerate(rows) if row.marked), default=len(rows))
+    for number, row in enumerate(rows):
+        if number == last + 1:
+            drawn.append("   ...")
+        if number > last and not row.answers:
+            continue
         step = f"{MARK if row.marked else ' '} {row.step}"
         drawn.append(_beside(widths, {"step": [step], row.column: row.texts}))
     return "\n".join(drawn)
@@ -77,7 +87,12 @@ def _rows(lines: Sequence[Line], contract: Contract, shows: set[int]) -> Iterato
         elif line.type == "invoke" and line.process in calls:
             found.append((line.t, _Row("", calls[line.process][1], [f"{line.op} begins"])))
         elif line.type in COMPLETIONS and line.process in calls:
-            found.append((line.t, _Row("", calls.pop(line.process)[1], [f"{line.op}: {_answer(line)}"], no in shows)))
+            found.append(
+                (
+                    line.t,
+                    _Row("", calls.pop(line.process)[1], [f"{line.op}: {_answer(line)}"], no in shows, answers=True),
+                )
+            )
         elif line.type == "turn" and line.data.get("outcome") != SCRIPT:
             found.append((line.t, names.turn(line)))
         elif line.type == "turn" and found:

@@ -3,6 +3,7 @@
 The turns know each command with its reply; MONITOR knows what scripts called, and the moments by the server's clock.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -19,28 +20,28 @@ TRANSACTION = (b'"MULTI"', b'"EXEC"', b'"DISCARD"', b'"multi"', b'"exec"', b'"di
 
 
 class Excerpt(History):
-    """A part of a history while it is written: passes all lines on, and keeps those since `begin`.
+    """A part of a history that is put together aside, since what belongs together does not happen together.
 
     Attributes:
-        lines: these.
+        lines: what was written to it and not taken yet.
     """
 
     def __init__(self, whole: History) -> None:
         self.lines: list[Line] = []
         self._whole = whole
 
-    def begin(self) -> None:
-        """Keep what comes from now on, and nothing from before."""
-        self.lines = []
-
     def write(self, line: Line) -> None:
         """Append one line."""
-        self._whole.write(line)
         self.lines.append(line)
 
     def process(self) -> int:
         """A process number that nobody had yet."""
         return self._whole.process()
+
+    def take(self) -> list[Line]:
+        """All lines; from now on it has none."""
+        lines, self.lines = self.lines, []
+        return lines
 
 
 def turn_lines(turns: Turns, lines: Sequence[bytes], keys: Sequence[str]) -> tuple[list[Line], str]:
@@ -63,10 +64,10 @@ def turn_lines(turns: Turns, lines: Sequence[bytes], keys: Sequence[str]) -> tup
 
 def _about(keys: Sequence[str], lines: Sequence[bytes]) -> Iterator[bytes]:
     """Those lines of MONITOR that can be about these keys; reading one costs more than looking for a key in it."""
-    wanted = [key.encode() for key in keys]
+    names = re.compile(b"|".join(re.escape(key.encode()) for key in keys)).search
     theirs = False  # whether what is called next is called by a script that is about one
     for line in lines:
-        named = any(key in line for key in wanted)
+        named = names(line) is not None
         if CALLED in line[:CALLED_WITHIN]:
             if theirs and named:
                 yield line

@@ -117,6 +117,7 @@ class Turns:
             case Answered(pod, ticket, exchange, last):
                 self.exchanges.setdefault((pod, ticket), []).append(exchange)
                 if last and (pod, ticket) in self._waiting:
+                    self._expect(pod)  # at once: its next command may come before whoever waits for this goes on
                     self._waiting.pop((pod, ticket)).set_result(None)
             case Left(pod, ticket):
                 self._standing = [
@@ -130,6 +131,12 @@ class Turns:
         state.call, state.begins, state.expected, state.rests = call, True, call is not None, False
         state.refused.clear()
         self._changed.set()
+
+    async def all_stand(self) -> None:
+        """Wait until every lane stands at the gate: only then it is certain whose a command is that comes besides."""
+        deadline = Deadline(FIRST_S)
+        while any(lane.begins and lane.call is not None for lane in self._lanes.values()) and not deadline.passed():
+            await self._until_change(deadline.left_s())
 
     async def take(self, lane: str, step: int = 0) -> bool:
         """One turn of this lane; whether it took it."""
@@ -215,17 +222,20 @@ class Turns:
         self._standing.remove(one)
         answered = self._waiting[pod, ticket] = asyncio.get_running_loop().create_future()
         call = self._lanes[lane].call if lane else None
+        self._last = lane
         self.moves.append(Move(step, lane, -1 if call is None else call, pod, ticket))
         await self._target.act(Admit(pod, ticket))
         with suppress(TimeoutError):  # then nobody knows its reply, as the record will say
             async with asyncio.timeout(ANSWER_S):
                 await answered
         self._waiting.pop((pod, ticket), None)
-        self._last = lane
-        own = self._lanes.get(self._lane_of.get(pod, ""))
-        if own and self._lane_of[pod] == lane:
-            own.expected = own.call is not None
         await self._look_at_lock(pod, one.arrived.words)
+
+    def _expect(self, pod: str) -> None:
+        """What this pod sends next is its own, if the turn was."""
+        own = self._lane_of.get(pod, "")
+        if own and own == self._last:
+            self._lanes[own].expected = self._lanes[own].call is not None
 
     async def _look_at_lock(self, pod: str, words: Sequence[bytes]) -> None:
         """Who holds the lock after this command, and whether it was refused."""

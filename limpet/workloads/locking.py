@@ -23,7 +23,7 @@ from limpet.workloads.stack import Stack, at_most
 
 AT_ONCE = 3
 ROUNDS_MAX = 40
-CONTEND_S_MAX = 25.0  # about five times what it takes; a backend that leaves its locks behind would take for ever
+CONTEND_S_MAX = 60.0  # ten times what it takes; a backend that leaves its locks behind would take for ever
 MORE_THAN_ENOUGH = 1.1  # counted without the links, which know better
 CLIENTS = 4  # of each replica, on one session
 UPDATES = 3  # of each client

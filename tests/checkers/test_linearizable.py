@@ -7,13 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from models.kinds import KINDS
 from models.story import Answer, Objects, Story, drawn, explained, left_by
+from msgspec.structs import replace
 
 from limpet.checkers import linearizable, unique_registers
+from limpet.checkers.linearizable_search import Search
+from limpet.checkers.linearizable_steps import Steps
 from limpet.models.base import Model
 from limpet.models.catalogue import MODELS
 from limpet.models.given import operations
 
-REGISTER = MODELS["register"]
+REGISTER, TEXTS = MODELS["register"], MODELS["map"]
 
 
 def verdict(objects: Objects, model: Model, budget_mib: float = 64) -> str:
@@ -135,6 +138,35 @@ def without_end(key: str, writers: int = 40) -> Story:
     for process in range(writers):
         story.back(process, "write")
     return story
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 1 << 32), data=st.data())
+def test_what_foresight_gives_up_had_no_order(seed: int, data: st.DataObject) -> None:
+    """Right histories of texts, and the same with the answers of two gets changed for each other."""
+    kind = KINDS["map"]
+    story = left_by(kind.make, kind.calls, seed, steps=80)
+    gets = [at for at, line in enumerate(story.lines) if (line.op, line.type) == ("get", "ok")]
+    if len(gets) > 1:
+        one, other = data.draw(st.permutations(gets))[:2]
+        story.lines[one], story.lines[other] = (
+            replace(story.lines[one], value=story.lines[other].value),
+            replace(story.lines[other], value=story.lines[one].value),
+        )
+    for operations_ in story.objects(TEXTS).values():
+        plain = Search(operations_, Steps(TEXTS), foresight=False).run(20_000)
+        assert plain in (None, Search(operations_, Steps(TEXTS)).run(20_000))
+
+
+def test_what_is_shown_is_the_first_that_is_unexplained_though_foresight_saw_further() -> None:
+    story = Story()
+    story.does(1, "append", "a")
+    unexplained = story.does(1, "get", None, "b")
+    story.does(1, "append", "b")
+    story.does(1, "get", None, "ba")
+    stuck = linearizable.check(story.objects(TEXTS), TEXTS).stuck
+    assert stuck is not None
+    assert (stuck.operation.done_no, stuck.states) == (unexplained, ("a",))
 
 
 def test_no_object_at_all_is_legal() -> None:

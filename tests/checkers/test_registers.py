@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limpet.checkers.registers import Access, Kind, check
+from limpet.checkers.registers import Access, Kind, WrittenTwiceError, check
 
 ABSENT, GONE = "absent", "gone"
 
@@ -134,8 +134,21 @@ def test_a_delete_of_unknown_outcome_may_have_happened_or_not() -> None:
 
 
 def test_equal_values_are_refused() -> None:
-    with pytest.raises(ValueError, match="written twice"):
+    with pytest.raises(WrittenTwiceError, match="written twice"):
         check([write(1, 0, 1), write(1, 2, 3)])
+
+
+@pytest.mark.parametrize("failed_first", [True, False])
+def test_a_write_that_was_refused_and_is_tried_again_is_one(failed_first: bool) -> None:  # noqa: FBT001  parametrized
+    tries = [write(1, 2, 3, "fail"), write(1, 4, 5)]
+    tries = tries if failed_first else [write(1, 2, 3), write(1, 4, 5, "fail")]
+    assert seen([write(0, 0, 1), *tries, read(1, 6, 7)]) == []
+    assert seen([write(0, 0, 1), *tries, read(0, 6, 7)])
+
+
+def test_operations_may_be_told_in_any_order() -> None:
+    story = [write(0, 0, 1), write(1, 2, 9), read(0, 3, 4), read(1, 5, 6), read(0, 10, 11)]
+    assert seen(story) == seen(story[::-1]) != []
 
 
 @st.composite

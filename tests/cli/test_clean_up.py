@@ -85,6 +85,20 @@ def test_an_interrupted_run_says_so(running: "subprocess.Popen[str]", tmp_path: 
     assert (tmp_path / "run" / "verdict.json").exists()
 
 
+def test_a_run_in_the_background_of_a_shell_says_so_too(started: Start, tmp_path: Path) -> None:
+    """Such a shell has it ignore SIGINT, and what it starts inherits that."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = started("verify", "--only", "identity", "--run-dir", "run")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert wait_for(lambda: bool(stack_folders(tmp_path / "run")), 40)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, out + err
+    assert (tmp_path / "run" / "verdict.json").exists()
+
+
 def test_two_runs_at_once_do_not_disturb_each_other(started: Start) -> None:
     both = [started("verify", "--only", "replicas", "--run-dir", f"run{n}") for n in range(2)]
     for process in both:

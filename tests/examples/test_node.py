@@ -49,6 +49,7 @@ def verdicts(run: Path, words: list[str]) -> dict[str, str]:
         words, cwd=run.parent, env=clean | {"PYTHONPATH": str(PLUGINS)}, capture_output=True, text=True, check=False
     )
     assert (run / "verdict.json").exists(), done.stdout + done.stderr
+    sys.stdout.write(done.stdout)  # pytest shows it beside a wrong verdict
     rows = json.loads((run / "verdict.json").read_text())["guarantees"]
     return {row["guarantee"]: row["verdict"] for row in rows if row["verdict"] != "not claimed"}
 

@@ -1,7 +1,8 @@
 """The contract of the reference backend with other times and another command: what the selfcheck's stacks are made by.
 
 Times are scaled down and keep their order: interval < self-fence < TTL; waiting for a lock < its TTL. The interval
-stays at two seconds, since a heartbeat's value is whole seconds and its tolerance is a fifth of it.
+stays at two seconds, since a heartbeat's value is whole seconds and its tolerance is a fifth of it. What the ingress is
+given to follow (`pre_stop_s`) is not scaled: it is as slow as before.
 """
 
 import json
@@ -19,12 +20,11 @@ FILE = shipped.contract("gadget")
 PLAIN = ("{python}", "-m", "reference_backend")
 TIMING = {
     "heartbeat_interval_s": 2.0,
-    "heartbeat_ttl_s": 6.0,
-    "self_fence_s": 4.0,
+    "heartbeat_ttl_s": 7.0,
+    "self_fence_s": 5.0,
     "takeover_scan_s": 0.5,
     "lock_ttl_s": 4.0,
     "lock_wait_s": 2.0,
-    "pre_stop_s": 0.2,
 }
 
 

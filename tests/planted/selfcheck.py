@@ -161,8 +161,11 @@ async def _run(words: Sequence[str], log: Path, environment: dict[str, str]) -> 
 
 
 async def _end(process: Process) -> None:
-    """Ctrl-C, and SIGKILL for one that does not heed it; its guardians end the stacks in any case."""
-    process.send_signal(signal.SIGINT)
+    """SIGTERM, and SIGKILL for one that does not heed it; its guardians end the stacks in any case.
+
+    Not SIGINT: what a shell starts in the background ignores that, and so do its children.
+    """
+    process.terminate()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), END_WITHIN_S)
         return

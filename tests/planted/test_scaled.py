@@ -28,7 +28,7 @@ def test_a_replica_is_started_with_the_bug_and_the_times() -> None:
     assert contract.local
     assert contract.local.command == ("{python}", "-m", "planted.run", "silent-drop")
     assert contract.local.env["PYTHONPATH"] == scaled.PYTHON_PATH
-    assert contract.settings()["BACKEND_HEARTBEAT_TTL_S"] == "6"
+    assert contract.settings()["BACKEND_HEARTBEAT_TTL_S"] == "7"
 
 
 def test_without_a_bug_it_is_the_backend_itself() -> None:

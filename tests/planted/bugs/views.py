@@ -35,9 +35,13 @@ def list_from_local_memory() -> None:
     )
 
 
-@plant(caught_by="shared-view", unrelated="history", also=("session-record",))
+@plant(caught_by="shared-view", unrelated="history", also=("session-record", "restart-persistence", "scaling"))
 def list_cached_for_200_ms() -> None:
-    """A replica answers lists from a cache of 200 ms, in which a session may stand that was just deleted."""
+    """A replica answers lists from a cache of 200 ms.
+
+    A session that was just deleted may stand in it, and one that was just made may not: whoever compares a list with
+    what was acknowledged may blame it.
+    """
     listing = SessionCalls.list
     cached: dict[str, tuple[float, Response]] = {}
 
@@ -59,9 +63,12 @@ def list_without_those_of_a_dead_replica() -> None:
          "if alive[session.owner]:\n                    yield Stored(raw, session, True)")  # fmt: skip
 
 
-@plant(caught_by="shared-view", unrelated="replicas", also=("restart-persistence",))
+@plant(caught_by="shared-view", unrelated="replicas", also=("restart-persistence", "locking"))
 def acknowledged_before_written() -> None:
-    """A change is acknowledged 50 ms before it is written; a fault in between loses it."""
+    """A change is acknowledged 50 ms before it is written; a fault in between loses it.
+
+    It takes its lock when its client has gone; so a holder that is to be overtaken may never be met.
+    """
     update = Lifecycle.update
 
     async def soon(self: Lifecycle, session_id: str, labels: Labels, if_revision: int | None) -> Stored:
