@@ -17,6 +17,7 @@ from reference_backend.api.sessions import SessionCalls
 from reference_backend.api.system import SystemCalls
 from reference_backend.app import App
 from reference_backend.appender import Appender
+from reference_backend.ending import end
 from reference_backend.history.database import Database
 from reference_backend.history.reader import Reader
 from reference_backend.history.writer import Writer
@@ -42,6 +43,7 @@ from reference_backend.watch import Watch
 log = logging.getLogger(__name__)
 
 AGAIN_S = 0.1
+SERVE_WAIT_S = 5.0  # longer than the server takes to close what is open
 LEASE_SCANS = 5
 QUIET_SHARE, LEAVE_SHARE = 0.3, 0.8  # of the grace period: for requests under way, and for everything
 
@@ -124,10 +126,10 @@ class Replica:
                 await self._leave()
         except TimeoutError:
             log.warning("Stopping took too long; what is left goes with the leases")
-        for task in tasks:
-            task.cancel()
         self.server.stop()
-        await asyncio.wait([serving, *tasks])
+        await end(tasks)
+        await asyncio.wait([serving], timeout=SERVE_WAIT_S)
+        await end([serving])
         await self._close()
         log.info("Stopped")
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+from reference_backend.ending import end
 from reference_backend.errors import ApiError
 from reference_backend.locks import Hold, Locks
 from reference_backend.redis_access import UNREACHABLE
@@ -75,8 +76,4 @@ class Sections:
 
     async def close(self) -> None:
         """Drop what still waits in the background."""
-        tasks = list(self._background)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await end(self._background)
