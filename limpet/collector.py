@@ -71,9 +71,15 @@ class Collector:
         if report.failed and report.when not in ("setup", "call", "teardown"):  # a worker that crashed
             self._errors.append(str(report.longrepr))
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """The user stopped the run."""
-        self._interrupted = True
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A suite that cannot even be read is a failure of the harness."""
+        if report.failed:
+            reason = str(report.longrepr).strip().splitlines()[-1]
+            self._errors.append(f"{report.nodeid} cannot be read: {reason.removeprefix('E').strip()}")
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """The user stopped the run; pytest stops one by itself when suites could not be read."""
+        self._interrupted = not isinstance(excinfo.value, pytest.Session.Interrupted)
 
     @pytest.hookimpl(tryfirst=True)  # before pytest-xdist waits for its workers
     def pytest_sessionfinish(self) -> None:

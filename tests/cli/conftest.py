@@ -1,16 +1,10 @@
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli.running import Ended, Limpet, Start
-
-
-def environment() -> dict[str, str]:
-    """Without what the surrounding pytest has set for its own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "LIMPET_"))}
+from cli.running import Ended, Limpet, Start, environment
 
 
 @pytest.fixture
