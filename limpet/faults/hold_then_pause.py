@@ -20,8 +20,9 @@ from limpet.clients.redis_trace import RedisTrace
 from limpet.clock import eventually, sleep
 from limpet.errors import DeadlineError
 from limpet.history import History
+from limpet.links import gate
 from limpet.links.switches import Hold, Switch
-from limpet.targets.base import Link, Pause, Resume, Target
+from limpet.targets.base import Link, Listen, Pause, Resume, Target
 from limpet.targets.ready import all_ready
 
 SEEN_WITHIN_S = 5.0
@@ -98,9 +99,7 @@ class HoldThenPause:
         look = self._commit - 1  # what it asks last before its change; its answer is to wait for the process
         looks = look > self._acquire and not no_pause
         await self._lock(target, held=False, within_s=SEEN_WITHIN_S)
-        await self._set(target, self._holder.pod, Hold(self._keys, look if looks else self._commit))
-        self._begin(self._holder)
-        await self._lock(target, held=True, within_s=SEEN_WITHIN_S)
+        await self._stand_inside(target, look if looks else self._commit)
         if no_pause:
             self._history.note("fault", "only its link is held", fault=self.name, why=no_pause)
             return
@@ -142,6 +141,29 @@ class HoldThenPause:
     async def await_recovery(self, target: Target) -> None:
         """As many replicas as declared are ready and listed: one that was stopped may have left the endpoints."""
         await all_ready(target)
+
+    async def _stand_inside(self, target: Target, nth: int) -> None:
+        """Let the holder enter its section; returns when its link keeps back the `nth` command there.
+
+        That the lock is taken would not do: a process that is stopped before it has read the answer does not know it.
+        """
+        kept = False
+
+        def hear(event: gate.Event) -> None:
+            nonlocal kept
+            kept = kept or (isinstance(event, gate.Kept) and event.pod == self._holder.pod)
+
+        async def inside() -> bool:
+            return kept
+
+        await target.act(Listen(hear))
+        try:
+            await self._set(target, self._holder.pod, Hold(self._keys, nth))
+            self._begin(self._holder)
+            await self._lock(target, held=True, within_s=SEEN_WITHIN_S)
+            await eventually(inside, within_s=SEEN_WITHIN_S, what=f"{self._holder.pod} inside its section")
+        finally:
+            await target.act(Listen(None))
 
     async def _until_it_went_on(self, woken: int) -> None:
         async def went_on() -> bool:

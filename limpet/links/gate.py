@@ -4,7 +4,7 @@ A command stands there with what comes behind it on its connection; other connec
 transaction stands there as its EXEC, since nothing of it is carried out before. Subscriptions, messages and commands
 that block pass: they change nothing, and a client may wait on them for ever.
 
-What the harness is told of it are the events below.
+What the harness is told of it are the events below; also that a hold (switches.Hold) keeps something back.
 """
 
 import base64
@@ -50,7 +50,14 @@ class Left(msgspec.Struct, tag="left", frozen=True):
     ticket: int
 
 
-Event = Arrived | Answered | Left
+class Kept(msgspec.Struct, tag="kept", frozen=True):
+    """A hold keeps a command back: the first one since it was set."""
+
+    pod: str
+    words: list[bytes]
+
+
+Event = Arrived | Answered | Left | Kept
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
@@ -90,6 +97,10 @@ class Gate:
             return name == b"EXEC" and any(self._names.named_by(one) for one in queued)
         blocks = name in (b"XREAD", b"XREADGROUP") and any(word.upper() == b"BLOCK" for word in words)
         return name not in PASSING and not blocks and self._names.named_by(words)
+
+    def kept(self, words: Sequence[bytes]) -> None:
+        """A hold keeps a command back."""
+        self._tell(Kept(self._pod, list(words)))
 
     def arrive(self, words: list[bytes], let_through: Callable[[], None]) -> int:
         """A command has come to stand here; its ticket."""

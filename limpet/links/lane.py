@@ -6,6 +6,7 @@ Ends travel as bytes do, in their place: nothing that was sent before an end or 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from limpet.links.pace import Pace
 
@@ -97,7 +98,7 @@ class Lane:
             return
         data = data[:passed] if self.held else data
         if self.pace is None and not self._queue and self.writer and not self.writer.is_closing():
-            self.writer.write(data)
+            self._put(data)
         else:
             self._late(data)
 
@@ -116,7 +117,7 @@ class Lane:
             _, piece = self._queue.popleft()
             self._queued -= len(piece)
             if not self.writer.is_closing():
-                self.writer.write(piece)
+                self._put(piece)
         if self._queue:
             self._wake_at(self._queue[0][0])
         elif self.ended and not self._read and not self.full:
@@ -131,6 +132,11 @@ class Lane:
                 self.done = True
                 self.writer.write_eof()
                 self._on_end()
+
+    def _put(self, data: bytes) -> None:
+        assert self.writer is not None  # move() has seen to it
+        with suppress(RuntimeError):  # what uvloop raises once it has closed the handle; that it is lost comes later
+            self.writer.write(data)
 
     def _wake_at(self, at_s: float) -> None:
         if self._timer:

@@ -22,6 +22,7 @@ class Watch:
         self._held: Names | None = None
         self._cut: Names | None = None
         self._pass_first = 0  # of those that fit, so many pass before they are held
+        self._kept = False  # it has kept one back, and said so
 
     def set(self, switch: Hold | CutAfterCommand | switches.Gate | None) -> None:
         """Look out for what this switch names from now on, and for nothing else."""
@@ -29,6 +30,7 @@ class Watch:
         self._held = Names(switch.names) if isinstance(switch, Hold) else None
         self._cut = Names(switch.names) if isinstance(switch, CutAfterCommand) else None
         self._pass_first = switch.nth - 1 if isinstance(switch, Hold) else 0
+        self._kept = False
 
     def holds(self, words: Sequence[bytes]) -> bool:
         """Whether this command, which has just come, is kept back. Counts it if not."""
@@ -37,6 +39,9 @@ class Watch:
         if self._pass_first > 0:
             self._pass_first -= 1
             return False
+        if not self._kept:
+            self._kept = True
+            self.gate.kept(words)
         return True
 
     def cuts(self, words: Sequence[bytes]) -> bool:

@@ -128,7 +128,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """Be told what happens at the gates of links to Redis (limpet.links.switches.Gate); `told` None: no longer."""
+    """Be told what happens at the gates and holds of links to Redis (limpet.links.gate); `told` None: no longer."""
 
     told: Callable[[gate.Event], None] | None
 

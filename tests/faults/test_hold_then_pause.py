@@ -1,7 +1,7 @@
 """The order in which the fault does its work, on a target that only pretends; the suite `locking` has true ones."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -14,8 +14,9 @@ from limpet.faults import hold_then_pause
 from limpet.faults.base import strike
 from limpet.faults.hold_then_pause import Entry, HoldThenPause
 from limpet.history import History
+from limpet.links import gate
 from limpet.links.switches import Hold
-from limpet.targets.base import Action, Link, Pause, Pod, Resume, Target
+from limpet.targets.base import Action, Link, Listen, Pause, Pod, Resume, Target
 
 A, B = "backend-1", "backend-2"
 KEYS = ("lock:session:s", "session:s")
@@ -26,7 +27,9 @@ SOURCES = {A: "127.64.0.1", B: "127.64.0.2"}
 class Pretended:
     """A lock, two replicas that take it, and what was done to them, one word each."""
 
-    def __init__(self, *, no_pause: str = "", lives_for_ever: bool = False, restless: bool = False) -> None:
+    def __init__(
+        self, *, no_pause: str = "", lives_for_ever: bool = False, restless: bool = False, slow: bool = False
+    ) -> None:
         self.replicas = 2
         self.done: list[str] = []
         self.lines: list[bytes] = []
@@ -34,6 +37,8 @@ class Pretended:
         self.no_pause = no_pause
         self.life_s = 1000.0 if lives_for_ever else TTL_S
         self.restless = restless  # it does something although it is stopped
+        self.slow = slow  # it takes the lock and does not go on
+        self.tell: Callable[[gate.Event], None] | None = None
         self.links: dict[str, Any] = {}
         self.stopped: set[str] = set()
         self.moved = asyncio.Event()
@@ -49,6 +54,8 @@ class Pretended:
             case Link(pod, "redis", switch):
                 self.links[pod] = switch
                 self.done.append(f"hold {pod} {switch.nth}" if isinstance(switch, Hold) else f"{switch} {pod}")
+            case Listen(told):
+                self.tell = told
             case Pause(pod):
                 self.stopped.add(pod)
                 self.done.append(f"pause {pod}")
@@ -76,6 +83,8 @@ class Pretended:
         self.held_until = asyncio.get_running_loop().time() + self.life_s
         if self.restless:
             self.said(A)
+        if self.tell and isinstance(self.links.get(pod), Hold) and not self.slow:
+            self.tell(gate.Kept(pod, [b"GET", KEYS[1].encode()]))
         while pod in self.stopped or isinstance(self.links.get(pod), Hold):
             self.moved.clear()
             await self.moved.wait()
@@ -175,6 +184,14 @@ async def test_a_change_that_takes_no_lock_is_not_overtaken_and_everything_is_he
     assert not fault.overtaken
     assert [op for type_, op in lines if type_ == "fault"] == ["inject", "not recovered", "heal"]
     assert target.done == [f"hold {A} 2", f"pass {A}"]
+
+
+async def test_one_that_has_the_lock_and_does_not_know_it_yet_is_not_stopped(tmp_path: Path) -> None:
+    target = Pretended(slow=True)
+    fault, lines = await struck(target, tmp_path)
+    assert not fault.overtaken
+    assert [op for type_, op in lines if type_ == "fault"] == ["inject", "not recovered", "heal"]
+    assert f"pause {A}" not in target.done
 
 
 async def test_healing_again_changes_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from limpet.clock import eventually
 from limpet.errors import LimpetError
+from limpet.links import gate
 from limpet.links.log import Exchange, Lost
 from limpet.links.switches import CutAfterCommand, Hold
 
@@ -36,6 +37,20 @@ async def test_the_command_that_is_held_does_not_reach_the_server_and_others_do(
         await redis_links.links.set(POD, "redis", "pass")
         assert await held == 1
         assert await past.get("lock:a") is None
+
+
+async def test_the_first_command_that_is_held_is_told_of_and_no_other(redis_links: Speaking) -> None:
+    told: list[gate.Event] = []
+    redis_links.links.told = told.append
+    await redis_links.links.set(POD, "redis", Hold(("lock:*",), nth=2))
+    async with redis_links.redis(POD) as pod:
+        await pod.set("lock:a", "1")
+        assert not told
+        held = [asyncio.ensure_future(pod.delete("lock:a")), asyncio.ensure_future(pod.exists("lock:a"))]
+        await asyncio.wait(held, timeout=SILENT_S)
+        assert [type(event) for event in told] == [gate.Kept]
+        await redis_links.links.set(POD, "redis", "pass")
+        await asyncio.gather(*held)
 
 
 async def test_what_was_held_reaches_the_server_after_its_client_has_gone(redis_links: Speaking) -> None:
