@@ -8,7 +8,7 @@ ARGS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help verify test foreign selfcheck selfcheck-full mutation repeat lint bench lock wheel clean
+.PHONY: help verify test foreign selfcheck selfcheck-full mutation judgements repeat lint bench lock wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,10 @@ selfcheck-full: $(STAMP) ## the same with all suites for each bug: the whole mat
 mutation: $(STAMP) ## mutants of the checkers and models against their tests (hours; ARGS="'limpet.checkers.cell.*'" takes some)
 	@start=$$(date +%s); $(BIN)/mutmut run --max-children $(JOBS) $(ARGS) || exit 1; \
 	  PYTHONPATH=tests $(BIN)/python -m mutation.score; echo "took $$(( $$(date +%s) - start )) s"
+
+judgements: $(STAMP) ## write down anew what the checkers say in each of their tests (tests/checkers/written.py)
+	@LIMPET_WRITE_JUDGEMENTS=1 $(BIN)/python -m pytest -q -p no:xdist tests/checkers
+	@git diff --stat -- tests/checkers/judgements
 
 N ?= 10
 repeat: $(STAMP) ## make verify N times in a row (N=10), and how many were held

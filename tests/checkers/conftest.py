@@ -2,10 +2,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from checkers import written
 
 from limpet import contract as contracts
 from limpet import shipped
 from limpet.contract import Contract
+
+
+@pytest.fixture(autouse=True)
+def _judgements() -> None:
+    written.begin()
 
 
 @pytest.fixture(scope="session")
