@@ -1,6 +1,7 @@
 """The ASGI application: routes, and what every answer has in common."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
@@ -10,10 +11,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
+from reference_backend import peer_links
 from reference_backend.answers import error_response
 from reference_backend.errors import ApiError, unavailable
 from reference_backend.redis_access import RedisError
 from reference_backend.watch import Watch
+
+NOT_FROM_CLIENTS = ("/health", "/ready", "/metrics", "/internal/")
 
 
 class App:
@@ -31,12 +35,15 @@ class App:
             },
         )
         self.under_way = 0
+        self._arrived_s = 0.0
         self._none_under_way = asyncio.Event()
         self._none_under_way.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or one WebSocket."""
-        if scope["type"] != "http":
+        if not scope["path"].startswith(NOT_FROM_CLIENTS):
+            self._arrived_s = time.monotonic()
+        if scope["type"] != "http" or scope["path"] == peer_links.PATH:
             return await self._starlette(scope, receive, send)
         self.under_way += 1
         self._none_under_way.clear()
@@ -48,9 +55,14 @@ class App:
                 self._none_under_way.set()
         return None
 
-    async def quiet(self) -> None:
-        """Wait until no request is under way."""
-        await self._none_under_way.wait()
+    async def quiet(self, since_s: float) -> None:
+        """Wait until no request is under way and for `since_s` none has come from a client."""
+        while True:
+            await self._none_under_way.wait()
+            left_s = self._arrived_s + since_s - time.monotonic()
+            if left_s <= 0:
+                return
+            await asyncio.sleep(left_s)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

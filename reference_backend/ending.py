@@ -1,7 +1,8 @@
 """Ending tasks for good.
 
-A cancellation can be lost: code that waits with a time limit may take it for its own (bpo-37658 is one way). A replica
-that waited for such a task would need SIGKILL, so it is cancelled again, and named in the log.
+A cancellation can be lost: code that waits with a time limit may take it for its own (bpo-37658 is one way), and a
+client may turn it into an error of its own (redis-py does so now and then). A replica that waited for such a task would
+need SIGKILL, so it is cancelled again, and named in the log.
 """
 
 import asyncio

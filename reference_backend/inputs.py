@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
@@ -53,9 +53,28 @@ class _Stop(msgspec.Struct, forbid_unknown_fields=True):
     token: str
 
 
+class _Migrate(msgspec.Struct, forbid_unknown_fields=True):
+    to: str
+
+
+class _Ids(msgspec.Struct, forbid_unknown_fields=True):
+    sessions: list[str]
+
+
+class Gift(msgspec.Struct, forbid_unknown_fields=True):
+    """Sessions that are to be given to a replica: these, or so many."""
+
+    to: str
+    sessions: list[str] = []
+    count: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 _create = msgspec.json.Decoder(_Create)
 _update = msgspec.json.Decoder(_Update)
 _stop = msgspec.json.Decoder(_Stop)
+_migrate = msgspec.json.Decoder(_Migrate)
+_ids = msgspec.json.Decoder(_Ids)
+_gift = msgspec.json.Decoder(Gift)
 
 
 async def wanted_session(request: Request, settings: Settings) -> Wanted:
@@ -108,6 +127,24 @@ async def lock_token(request: Request, settings: Settings) -> str:
     """The body of a peer's request to stop a gadget. Raises ApiError (400, 413)."""
     body: _Stop = _decode(_stop, await _body(request, settings.body_bytes))
     return body.token
+
+
+async def target_instance(request: Request, settings: Settings) -> str:
+    """The body of a migration. Raises ApiError (400, 413)."""
+    body: _Migrate = _decode(_migrate, await _body(request, settings.body_bytes))
+    return body.to
+
+
+async def session_ids(request: Request, settings: Settings) -> list[str]:
+    """The body of a peer's word that sessions are this replica's. Raises ApiError (400, 413)."""
+    body: _Ids = _decode(_ids, await _body(request, settings.body_bytes))
+    return [i for i in body.sessions if UUID.fullmatch(i)]
+
+
+async def gift(request: Request, settings: Settings) -> Gift:
+    """The body of a peer's wish that sessions be given. Raises ApiError (400, 413)."""
+    body: Gift = _decode(_gift, await _body(request, settings.body_bytes))
+    return body
 
 
 def session_id_of(request: Request) -> str:

@@ -7,7 +7,8 @@ ACTIVE = "sessions:active"
 DUE = "sessions:due"  # sorted set: when something is to be done to a session, in Unix milliseconds
 INSTANCES = "instances"  # sorted set: replicas that ever beat and were not cleaned up, by Unix time of the last beat
 HISTORY_RECORDS = "history:records"  # stream: session records on their way to the history
-HISTORY_TAIL = "history:tail"  # set: sessions whose events any replica has to write to the history
+HISTORY_TAIL = "history:tail"  # set: sessions (or id/stream of a former stream) that any replica has to write there
+PROMOTION = "promotion"  # which server became primary by a failover, by its replication id, and when (Unix seconds)
 SWEEP_LEASE = "lease:sweep"
 HISTORY_LEASE = "lease:history"
 
@@ -42,6 +43,11 @@ def stream(session_id: str) -> str:
     return f"stream:{session_id}"
 
 
+def former_events(session_id: str, stream_id: str) -> str:
+    """What is left of a stream that another one replaced, until the history has it."""
+    return f"events:{session_id}:{stream_id}"
+
+
 def websocket(session_id: str) -> str:
     """A replica that has an open WebSocket of the session."""
     return f"ws:{session_id}"
@@ -70,6 +76,11 @@ def address(instance: str) -> str:
 def control(instance: str) -> str:
     """Stream that wakes a replica's blocking read."""
     return f"backend:{instance}:control"
+
+
+def orphans(instance: str) -> str:
+    """The sessions that a dead replica left, as they are dealt out to the others."""
+    return f"orphans:{instance}"
 
 
 def idempotency(key: str) -> str:

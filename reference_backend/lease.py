@@ -4,8 +4,21 @@ import contextlib
 
 from redis.asyncio import Redis
 
-from reference_backend import scripts
 from reference_backend.redis_access import UNREACHABLE
+from reference_backend.scripts import Script
+
+# KEYS lease. ARGV instance, TTL ms. -> 1 if it is ours
+LEASE = Script(
+    """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+)
+
+# KEYS key. ARGV value. Deletes it if it still has this value.
+DELETE_IF = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 
 
 class Lease:
@@ -19,9 +32,9 @@ class Lease:
 
     async def take(self) -> bool:
         """Take it, or keep it."""
-        return bool(await scripts.LEASE.run(self._redis, [self._name], [self._instance, self._ttl_ms]))
+        return bool(await LEASE.run(self._redis, [self._name], [self._instance, self._ttl_ms]))
 
     async def leave(self) -> None:
         """Let another replica have it at once."""
         with contextlib.suppress(*UNREACHABLE):
-            await scripts.DELETE_IF.run(self._redis, [self._name], [self._instance])
+            await DELETE_IF.run(self._redis, [self._name], [self._instance])

@@ -7,6 +7,7 @@ when the lock has expired.
 
 import time
 import uuid
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,11 @@ from reference_backend import keys, messages
 from reference_backend.errors import ApiError, no_session, unavailable
 from reference_backend.locks import Hold, Locks
 from reference_backend.membership import Membership
-from reference_backend.runner import Runner
+from reference_backend.runner import AT_FIRST, Runner
 from reference_backend.sections import Decide, Sections
 from reference_backend.session import NS_PER_S, Labels, Session, Stored, encode, rfc3339
 from reference_backend.stopping import Stopping, end_of
-from reference_backend.store import Change, Look, Store, retry_later
+from reference_backend.store import Change, Look, Outcome, Store, retry_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,12 @@ class Wanted:
 
 
 class Lifecycle:
-    """The changes that clients ask for."""
+    """The changes that clients ask for.
+
+    Attributes:
+        place: tells which replica is to run a new session of this source; None if there is none.
+        placed: tells another replica of a session that it is to run now.
+    """
 
     def __init__(
         self,
@@ -60,7 +66,8 @@ class Lifecycle:
         self._membership = membership
         self._stopping = stopping
         self._keep_s = keep_s
-        self.closing = False
+        self.place: Callable[[str], str | None] = lambda _source: membership.instance
+        self.placed: Callable[[str, str], Coroutine[Any, Any, None]]
 
     async def create(self, wanted: Wanted, idempotency_key: str | None) -> tuple[Stored, bool]:
         """A new session, and True; or the one that was made with the same key before, and False.
@@ -125,11 +132,27 @@ class Lifecycle:
         await self._sections.run(session_id, decide, invented=True)
 
     async def _create(self, wanted: Wanted, idempotency_key: str | None) -> Stored:
-        if self.closing:
-            raise unavailable("draining", "this replica is stopping")
+        owner = self.place(wanted.source)
+        if owner is None:
+            raise unavailable("draining", "this replica is stopping, and there is no other")
         if not self._membership.lease_good:
             raise unavailable("not_ready", "this replica has no heartbeat at present")
+        outcome, stored = await self._create_at(owner, wanted, idempotency_key)
+        if outcome == "dead" and owner != self._membership.instance:
+            owner = self._membership.instance
+            outcome, stored = await self._create_at(owner, wanted, idempotency_key)
+        if outcome != "ok":
+            if outcome == "dead":
+                self._membership.beat_soon()
+            raise retry_later(outcome)
+        if owner != self._membership.instance:
+            self._sections.spawn(self.placed(stored.session.id, owner))
+        return stored
+
+    async def _create_at(self, owner: str, wanted: Wanted, idempotency_key: str | None) -> tuple[Outcome, Stored]:
+        """A session of this owner; if that is this replica, its gadget runs then."""
         session_id = str(uuid.uuid4())
+        here = owner == self._membership.instance
         async with self._locks.session(session_id) as hold:
             look = await self._store.look(session_id)
             now_s = time.time()
@@ -143,13 +166,14 @@ class Lifecycle:
                 status="running",
                 startTime=rfc3339(now_s),
                 timeout=wanted.timeout_ns,
-                owner=self._membership.instance,
+                owner=owner,
                 epoch=look.next_epoch,
                 revision=1,
                 source=wanted.source,
                 rate=wanted.rate,
                 size=wanted.size,
                 parameters=wanted.parameters,
+                handedOver=None if here else AT_FIRST,
             )
             change = Change(
                 session_id,
@@ -162,20 +186,20 @@ class Lifecycle:
                 record=session,
                 idempotency_key=idempotency_key,
             )
-            self._runner.start(session)
+            if here:
+                self._runner.start(session)
             try:
                 outcome = await self._store.commit(hold, change)
             except BaseException:
                 # Perhaps it was made: the gadget waits until Redis says.
-                self._sections.settle(session_id, self._created_or_not(session))
+                if here:
+                    self._sections.settle(session_id, self._created_or_not(session))
                 raise
-            if outcome != "ok":
-                if outcome == "dead":
-                    self._membership.beat_soon()
+            if outcome == "ok":
+                self._runner.release(session_id)
+            else:
                 await self._runner.stop(session_id, 0.0)
-                raise retry_later(outcome)
-            self._runner.release(session_id)
-        return Stored(encode(session), session, owner_alive=True)
+        return outcome, Stored(encode(session), session, owner_alive=True)
 
     def _created_or_not(self, session: Session) -> Decide:
         """Under the lock, which the doubtful commit has lost by then: release the gadget's events, or stop it."""

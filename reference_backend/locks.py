@@ -6,10 +6,11 @@ that.
 """
 
 import asyncio
+import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from reference_backend import keys, scripts
 from reference_backend.errors import unavailable
 from reference_backend.redis_access import UNREACHABLE
 from reference_backend.releases import Releases
+from reference_backend.scripts import Call, Script
 from reference_backend.settings import Settings
 
 POLL_S = (0.15, 0.35)
@@ -83,6 +85,34 @@ class Locks:
                 self._others_wait.discard(lock)
             else:
                 self._queues[lock] = queue, users - 1
+
+    async def take_free(
+        self, ids: Sequence[str], then: Script, calls: Sequence[Call]
+    ) -> tuple[dict[str, Hold], list[Any]]:
+        """Those locks of these sessions that nobody holds, and what a script answers after that, in one round trip.
+
+        `give_back` returns the locks.
+        """
+        tokens = {i: secrets.token_hex(16) for i in ids}
+        ttls = self._ttl_ms, self._fence_ttl_ms
+        try:
+            answers, looks = await scripts.run_all(
+                self._redis,
+                (scripts.ACQUIRE, [([keys.lock(i), keys.fence(i)], [tokens[i], *ttls]) for i in ids]),
+                (then, calls),
+            )
+        except (*UNREACHABLE, asyncio.CancelledError):
+            await asyncio.shield(self.give_back({i: Hold(token, "") for i, token in tokens.items()}))
+            raise
+        granted = zip(ids, answers, strict=True)
+        return {i: Hold(tokens[i], fence.decode()) for i, (is_ours, fence) in granted if is_ours}, looks
+
+    async def give_back(self, holds: Mapping[str, Hold]) -> None:
+        """Release what `take_free` gave."""
+        with contextlib.suppress(*UNREACHABLE):  # their TTLs end them
+            await scripts.run_all(
+                self._redis, (scripts.RELEASE, [([keys.lock(i)], [hold.token]) for i, hold in holds.items()])
+            )
 
     async def holds(self, session_id: str, token: str) -> bool:
         """Whether a session's lock is held under this token."""

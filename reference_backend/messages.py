@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 END_PREFIX = b'{"type":"session_ended"'
+GAP_PREFIX = b'{"type":"gap"'
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32
 
 _encode = msgspec.json.Encoder().encode
@@ -21,6 +22,11 @@ class Observed:
 
     head: bytes
     tail: bytes
+
+    @property
+    def size(self) -> int:
+        """Its bytes, as good as."""
+        return len(self.head) + len(self.tail)
 
     def numbered(self, seq: int) -> bytes:
         """The message."""
@@ -51,13 +57,25 @@ def session_ended(session_id: str, timestamp: str, reason: str) -> Observed:
     )
 
 
+def announcement(session_id: str, since: str, until: str, reason: str) -> tuple[bytes, str, str, bytes]:
+    """An interruption whose `seq` and `since` only Redis knows, since the last message of the stream tells both.
+
+    What comes before the `seq`; the `since` of a stream without messages; the `until`; what comes after it.
+    """
+    head = b'{"type":"interruption","sessionId":"%b","seq":' % session_id.encode()
+    return head, since, until, b'","reason":%b}' % _encode(reason)
+
+
 def subscribed(session_id: str, stream: str, seq: int, *, recovered: bool) -> bytes:
     """The first message of a connection: what follows is `seq` + 1 of `stream`."""
     return _message("subscribed", sessionId=session_id, stream=stream, seq=seq, recovered=recovered)
 
 
 def gap(session_id: str, first: int, last: int) -> bytes:
-    """The messages from `first` to `last` are not kept any more."""
+    """The messages from `first` to `last` are not kept any more.
+
+    The history records a loss that it was told of in this form too: the message with the number `last`.
+    """
     return _message("gap", sessionId=session_id, **{"from": first, "to": last}, reason="no longer kept")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import socket
@@ -9,10 +10,11 @@ import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from reference_backend import keys
+from reference_backend import keys, redis_sentinel
 from reference_backend.affinity import Affinity
 from reference_backend.api.history import HistoryCalls
 from reference_backend.api.page import Page
+from reference_backend.api.peers import PeerCalls
 from reference_backend.api.sessions import SessionCalls
 from reference_backend.api.system import SystemCalls
 from reference_backend.app import App
@@ -26,8 +28,10 @@ from reference_backend.lifecycle import Lifecycle
 from reference_backend.locks import Locks
 from reference_backend.membership import Membership
 from reference_backend.metrics import Metric
+from reference_backend.ownership import Ownership
 from reference_backend.redis_access import UNREACHABLE, connect
 from reference_backend.releases import Releases
+from reference_backend.rollover import Rollover
 from reference_backend.runner import Runner
 from reference_backend.sections import Sections
 from reference_backend.server import Server
@@ -43,9 +47,10 @@ from reference_backend.watch import Watch
 log = logging.getLogger(__name__)
 
 AGAIN_S = 0.1
+READY_S = 1.0  # what a probe waits as a rule
 SERVE_WAIT_S = 5.0  # longer than the server takes to close what is open
 LEASE_SCANS = 5
-QUIET_SHARE, LEAVE_SHARE = 0.3, 0.8  # of the grace period: for requests under way, and for everything
+QUIET_SHARE, GIVE_SHARE, LEAVE_SHARE = 0.2, 0.5, 0.8  # of the grace period: for requests, sessions, everything
 
 
 class Replica:
@@ -55,13 +60,16 @@ class Replica:
         self.instance = str(uuid.uuid4())
         self._settings = settings
         self._stopping = asyncio.Event()
-        self._redis = connect(settings, connections=settings.redis_connections)
-        self._heart = connect(settings, connections=1)
-        self._feeding = connect(settings, connections=1, answer_s=math.inf, retries=0)
-        self._blocking = connect(settings, connections=1, answer_s=BLOCK_S + settings.redis_wait_s)
-        self._listening = connect(settings, connections=1, answer_s=BLOCK_S + settings.redis_wait_s)
+        service = redis_sentinel.parse(settings.redis_url)
+        self._primary = redis_sentinel.Primary(service) if service else None
+        client = functools.partial(connect, settings, primary=self._primary)
+        self._redis = client(connections=settings.redis_connections)
+        self._heart = client(connections=1)
+        self._feeding = client(connections=1, answer_s=math.inf, retries=0)
+        self._blocking = client(connections=1, answer_s=BLOCK_S + settings.redis_wait_s, retries=0)
+        self._listening = client(connections=1, answer_s=BLOCK_S + settings.redis_wait_s)
 
-        self.membership = Membership(self._heart, self.instance, settings)
+        self.membership = Membership(self._heart, self._redis, self.instance, settings)
         self.database = Database(settings)
         self.streams = Streams(self._redis)
         history_lease = self._lease(keys.HISTORY_LEASE, settings.history_interval_s)
@@ -72,12 +80,24 @@ class Replica:
         self.store = Store(self._redis, settings)
         self.sections = Sections(self.store, self.locks)
         self.runner = Runner(self.appender)
+        self.rollover = Rollover(self.sections, self.runner, self.writer.appended)
         self.stopper = Stopping(self.locks, self.sections, self.runner, self.membership, settings)
         keep_s = settings.ended_keep_s
         self.lifecycle = Lifecycle(
             self.store, self.locks, self.sections, self.stopper, self.runner, membership=self.membership, keep_s=keep_s
         )
         self.upkeep = Upkeep(self.store, self.sections, self.stopper, self.runner, self.membership, keep_s=keep_s)
+        self.ownership = Ownership(
+            self._redis,
+            self.store,
+            self.locks,
+            self.sections,
+            self.runner,
+            stopping=self.stopper,
+            membership=self.membership,
+            settings=settings,
+            on_appended=self.writer.appended,
+        )
         sweep_lease = self._lease(keys.SWEEP_LEASE, settings.takeover_scan_s)
         self.sweeper = Sweeper(self.store, self.upkeep, self.membership, sweep_lease, scan_s=settings.takeover_scan_s)
         self.affinity = Affinity(self._redis, self.instance, settings)
@@ -88,11 +108,17 @@ class Replica:
 
         self.runner.on_ended = self.stopper.gadget_ended
         self.appender.may_append = lambda: self.membership.lease_good
-        self.membership.on_fence = self._fence
+        self.appender.on_end_lost = self.rollover.end_lost
+        self.tail.on_reconnected = self._reconnected
+        self.lifecycle.place = self.ownership.balance.place
+        self.lifecycle.placed = self.ownership.placed
+        self.membership.on_fence = self.ownership.takeover.fence
         self.membership.owns = lambda: [session.id for session in self.runner.sessions()]
-        system = SystemCalls(self.membership, settings, self._metrics(), self._not_ready, self._status)
+        figures, balance = self._metrics(), self.ownership.balance
+        system = SystemCalls(self.membership, settings, figures, self._not_ready, self._status, balance=balance)
         calls = (
-            SessionCalls(self.store, self.lifecycle, self.stopper, settings),
+            SessionCalls(self.store, self.lifecycle, self.stopper, settings, migration=self.ownership.migration),
+            PeerCalls(self.ownership, settings),
             HistoryCalls(reader, self.store),
             system,
             Page(),
@@ -114,11 +140,16 @@ class Replica:
             "affinity": self.affinity.run,
             "affinity renewal": self.affinity.renew,
             "sweeper": self.sweeper.run,
+            "takeover": self.ownership.takeover.run,
             "database": self.database.run,
             "history": self.writer.run,
         }
-        tasks = [asyncio.create_task(_for_ever(name, part), name=name) for name, part in parts.items()]
+        if self._primary is not None:
+            parts["primary"] = self._primary.follow
+        # A peer takes an address with a heartbeat that refuses connections for that of a dead replica.
         serving = asyncio.create_task(self.server.serve([listener]))
+        await self.server.listening.wait()
+        tasks = [asyncio.create_task(_for_ever(name, part), name=name) for name, part in parts.items()]
         log.info("Serving on %s", self.membership.address)
         await self._stopping.wait()
         try:
@@ -126,6 +157,7 @@ class Replica:
                 await self._leave()
         except TimeoutError:
             log.warning("Stopping took too long; what is left goes with the leases")
+        self.ownership.gone = True
         self.server.stop()
         await end(tasks)
         await asyncio.wait([serving], timeout=SERVE_WAIT_S)
@@ -134,45 +166,56 @@ class Replica:
         log.info("Stopped")
 
     def stop(self) -> None:
-        """Stop: not ready at once; then requests under way, gadgets, streams, keys, in this order."""
+        """Stop: not ready at once; then sessions, requests under way, streams, keys, in this order."""
         log.info("Stopping")
         self._stopping.set()
 
     async def _leave(self) -> None:
-        self.watch.closing = self.lifecycle.closing = True
+        grace_s = self._settings.grace_period_s
+        await self.ownership.leave(grace_s * GIVE_SHARE)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.grace_period_s * QUIET_SHARE):
-                await self.app.quiet()
-        await self.upkeep.give_up("owner stopped", flush_s=self._settings.owner_stop_wait_s)
+            async with asyncio.timeout(grace_s * QUIET_SHARE):
+                await self.app.quiet(self._settings.quiet_s)
+        self.watch.closing = True
+        await self.ownership.leave(grace_s * GIVE_SHARE)  # what was made for this replica meanwhile
+        orphans = await self.upkeep.give_up("owner stopped", flush_s=self._settings.owner_stop_wait_s)
         self.tail.close_all()
         if self.database.ready:
             await self.writer.write()
         for lease in self._leases:
             await lease.leave()
         await self.affinity.leave()
-        await self.membership.leave()
+        await self.membership.leave(orphans=orphans)
 
     async def _close(self) -> None:
+        await self.ownership.close()
         await self.sections.close()
         await self._releases.close()
         await self.database.close()
         for client in (self._redis, self._heart, self._feeding, self._blocking, self._listening):
             await client.aclose()
+        if self._primary is not None:
+            await self._primary.close()
 
-    async def _fence(self) -> None:
-        await self.upkeep.give_up("owner had no lease", flush_s=0.0)
+    def _reconnected(self) -> None:
+        """Redis was away. It may be another server now, and may have lost something."""
+        self.membership.redis_was_away()
+        self.appender.verify()
+        self.ownership.takeover.look_closely()
 
     async def _not_ready(self) -> str:
         if self._stopping.is_set():
             return "stopping"
         try:
-            await self._redis.ping()
+            async with asyncio.timeout(READY_S):
+                await self._redis.ping()
         except UNREACHABLE as error:
             return f"Redis does not answer: {error or type(error).__name__}"
         return "" if self.membership.joined else "no heartbeat written yet"
 
     def _status(self) -> dict[str, Any]:
         return {
+            "draining": self.ownership.balance.leaving,
             "pod": self._settings.pod_name or socket.gethostname(),
             "watchers": self.tail.watchers,
             "watchedSessions": sorted(self.tail.sessions),
@@ -199,11 +242,15 @@ class Replica:
             Metric("events_dropped", "counter", "events that overflowed", lambda: self.appender.dropped),
             Metric("events_delivered", "counter", "events sent to watchers", lambda: self.tail.delivered),
             Metric("watchers_too_slow", "counter", "watchers closed with 4408", lambda: self.tail.too_slow),
+            Metric("bytes_waiting", "gauge", "bytes that wait for Redis", lambda: self.appender.waiting_bytes),
+            Metric("streams_begun_anew", "counter", "streams whose end Redis lost", lambda: self.rollover.begun),
+            Metric("events_not_recorded", "counter", "gone before they were recorded", lambda: self.writer.lost),
             Metric("events_recorded", "counter", "events written to the history", lambda: self.writer.written),
             Metric("history_lagging", "gauge", "1 while the history cannot be written", lambda: self.writer.lagging),
             Metric("locks_waited", "counter", "locks that had to be waited for", lambda: self.locks.waited),
             Metric("locks_refused", "counter", "locks not had in time", lambda: self.locks.refused),
             Metric("owners_overruled", "counter", "owners that did not answer", lambda: self.stopper.overruled),
+            *self.ownership.metrics(),
         ]
 
 

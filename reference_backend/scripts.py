@@ -8,12 +8,16 @@ length first.
 
 import hashlib
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from reference_backend.redis_access import command
+
+Call = tuple[Sequence[str], Sequence[str | bytes | int | float]]
+"""Keys and arguments of one run."""
 
 
 class Script:
@@ -31,6 +35,32 @@ class Script:
             return await command(redis, "EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
             return await command(redis, "EVAL", self.body, len(keys), *keys, *args)
+
+
+async def run_all(redis: Redis, *work: tuple[Script, Sequence[Call]]) -> list[list[Any]]:
+    """Run scripts once for each of their calls, in this order and in one round trip; gives the answers of each script.
+
+    Raises what the client raises; any of them may then have run or not.
+    """
+    answers = await _send(redis, work)
+    if any(isinstance(answer, NoScriptError) for answer in answers):
+        for script, _ in work:
+            await redis.script_load(script.body)
+        answers = await _send(redis, work)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    rest = iter(answers)
+    return [list(islice(rest, len(calls))) for _, calls in work]
+
+
+async def _send(redis: Redis, work: Sequence[tuple[Script, Sequence[Call]]]) -> list[Any]:
+    async with redis.pipeline(transaction=False) as pipe:
+        for script, calls in work:
+            for keys, args in calls:
+                pipe.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
+        answers: list[Any] = await pipe.execute(raise_on_error=False)
+    return answers
 
 
 NUMBERS = """
@@ -73,21 +103,24 @@ return redis.call('PUBLISH', KEYS[1], 'released')
 LAST_SEQ = """
 local function last_entry(events)
   local entry = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
-  if not entry then return 0, '' end
-  return tonumber(string.match(entry[1], '^%d+')), entry[2][2]
+  if not entry then return 0, '', '' end
+  return tonumber(string.match(entry[1], '^%d+')), entry[2][2], entry[2][4]
 end
 """
 
 # The commit of a critical section: all keys of a session change together, or none does.
 # -> ok | lost (lock or fence are another's) | changed (not what was looked at) | duplicate | dead (no heartbeat)
+# With a former owner the session gets another one; what nobody observed meanwhile is announced in the same step.
+# A new stream of a session that had one: what is left of that one is the history's, and all who follow it are told.
 COMMIT = Script(
     NUMBERS
     + LAST_SEQ
     + """
 local lock, fence, session, active, owned, epoch, stream, events = unpack(KEYS, 1, 8)
-local due, tail, records, websocket, watchers, heartbeat, idempotency = unpack(KEYS, 9, 15)
+local due, tail, records, websocket, watchers, heartbeat, idempotency, former = unpack(KEYS, 9, 16)
 local id, token, my_fence, expected, record, new_epoch, new_stream = unpack(ARGV, 1, 7)
 local due_ms, keep_ms, end_head, end_tail, history, owned_ttl_ms, idempotency_ttl_s = unpack(ARGV, 8, 14)
+local lost_head, lost_since, lost_until, lost_tail, had, former_keep_ms = unpack(ARGV, 15, 20)
 
 if redis.call('GET', lock) ~= token or redis.call('GET', fence) ~= my_fence then return 'lost' end
 local current = redis.call('GET', session) or ''
@@ -97,24 +130,61 @@ if new_epoch ~= '' then
   local last = redis.call('GET', epoch)
   if last and not less(last, new_epoch) then return 'changed' end
 end
-if new_stream ~= '' then
-  if redis.call('EXISTS', heartbeat) == 0 then return 'dead' end
+if (new_stream ~= '' or former ~= '') and redis.call('EXISTS', heartbeat) == 0 then return 'dead' end
+local seq, by, message = 0, '', ''
+if lost_head ~= '' then seq, by, message = last_entry(events) end
+if new_stream ~= '' and expected == '' then
   if idempotency ~= '' and not redis.call('SET', idempotency, id, 'NX', 'EX', idempotency_ttl_s) then
     return 'duplicate'
   end
   redis.call('SADD', active, id)
-  redis.call('SADD', owned, id)
-  redis.call('PEXPIRE', owned, owned_ttl_ms)
-  redis.call('SET', stream, new_stream)
-elseif new_epoch ~= '' then
+elseif new_stream ~= '' then
+  local last = redis.call('GET', stream) or ''
+  if new_stream <= last then new_stream = last .. '0' end
+  if seq == 0 then redis.call('DEL', events) end
+  if tonumber(had) > seq then
+    redis.pcall('XADD', events, had .. '-0', 'epoch', '', 'message', string.format(
+      '{"type":"gap","sessionId":"%s","from":%d,"to":%s,"reason":"lost by Redis","timestamp":"%s"}',
+      id, seq + 1, had, lost_until))
+  end
+  if history ~= '' and redis.call('EXISTS', events) == 1 then
+    redis.call('RENAME', events, events .. ':' .. last)
+    redis.call('PEXPIRE', events .. ':' .. last, former_keep_ms)
+    redis.call('SADD', tail, id .. '/' .. last)
+  end
+  redis.call('DEL', events)
+  for _, instance in ipairs(redis.call('ZRANGE', watchers, 0, -1)) do
+    if redis.call('EXISTS', 'backend:' .. instance .. ':heartbeat') == 1 then
+      local control = 'backend:' .. instance .. ':control'
+      redis.call('XADD', control, 'MAXLEN', '~', 1000, '*', 'changed', id)
+      redis.call('PEXPIRE', control, owned_ttl_ms)
+    end
+  end
+  seq = 0
+end
+if new_stream ~= '' then redis.call('SET', stream, new_stream) end
+if former ~= '' then
+  redis.call('SREM', former, id)
+elseif new_stream == '' and new_epoch ~= '' then
   redis.call('SREM', owned, id)
   if history ~= '' then redis.call('SADD', tail, id) end
 end
+if new_stream ~= '' or former ~= '' then
+  redis.call('SADD', owned, id)
+  redis.call('PEXPIRE', owned, owned_ttl_ms)
+end
 if new_epoch ~= '' then redis.call('SET', epoch, new_epoch) end
+if lost_head ~= '' then
+  local since = string.match(message, '^{"type":"event",[^{}]-"timestamp":"([^"]*)"')
+    or string.match(message, '^{"type":"interruption",.-"until":"([^"]*)"') or lost_since
+  if since > lost_until then since = lost_until end
+  redis.call('XADD', events, string.format('%d-0', seq + 1), 'epoch', new_epoch, 'message',
+    lost_head .. string.format('%d', seq + 1) .. ',"since":"' .. since .. '","until":"' .. lost_until .. lost_tail)
+end
 if end_head ~= '' then
-  local seq = last_entry(events) + 1
-  redis.call('XADD', events, string.format('%d-0', seq), 'epoch', new_epoch, 'message',
-    end_head .. string.format('%d', seq) .. end_tail)
+  local last = last_entry(events) + 1
+  redis.call('XADD', events, string.format('%d-0', last), 'epoch', new_epoch, 'message',
+    end_head .. string.format('%d', last) .. end_tail)
 end
 if record == '' then
   redis.call('DEL', session, websocket, watchers)
@@ -133,6 +203,7 @@ return 'ok'
 )
 
 # KEYS epoch, events. ARGV epoch, the predecessor's seq, length kept, messages... -> ok | stale | elsewhere
+# Without messages it only tells whether that predecessor is still the last one.
 APPEND = Script(
     LAST_SEQ
     + """
@@ -206,19 +277,6 @@ end
 return 0
 """
 )
-
-# KEYS lease. ARGV instance, TTL ms. -> 1 if it is ours
-LEASE = Script(
-    """
-if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return 1
-"""
-)
-
-# KEYS key. ARGV value. Deletes it if it still has this value.
-DELETE_IF = Script("if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0")
 
 # KEYS tail, events. ARGV id, seq. The history has a session's events up to `seq`; nothing was added since: forget it.
 TAIL_DONE = Script(

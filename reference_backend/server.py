@@ -26,7 +26,7 @@ CLOSE_WAIT_S = 2
 
 
 class Server(uvicorn.Server):
-    """One HTTP server; `serve` ends after `stop`."""
+    """One HTTP server; `serve` ends after `stop`. `listening` is set once connections are taken."""
 
     def __init__(self, app: ASGIApp, instance: str, settings: Settings) -> None:
         super().__init__(
@@ -49,6 +49,7 @@ class Server(uvicorn.Server):
             )
         )
         self._stop = asyncio.Event()
+        self.listening = asyncio.Event()
 
     def listen(self) -> socket.socket:
         """Take the port, so that the address is known before anybody is told. Raises OSError."""
@@ -76,6 +77,7 @@ class Server(uvicorn.Server):
         """Have the headers ready before the first request."""
         self._renew_headers()
         await super().startup(sockets)
+        self.listening.set()
 
     async def main_loop(self) -> None:
         """Wait for `stop`; renew the date once a second."""

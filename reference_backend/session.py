@@ -11,6 +11,16 @@ Labels = dict[str, str | int]
 NS_PER_S = 1_000_000_000
 
 
+class HandedOver(msgspec.Struct, frozen=True):
+    """What an owner left to the next one: its source's `position` when the stream stood at `seq`.
+
+    It holds as long as the stream stands there: whoever begins at that position misses nothing and repeats nothing.
+    """
+
+    seq: int
+    position: int
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """One session as clients and Redis see it; a msgspec struct because that is what reads and writes JSON fastest.
 
@@ -23,6 +33,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         rate: events per second of the synthetic source.
         size: bytes to which its events are padded.
         endTime, reason: when and why it ended or lost its owner.
+        handedOver: where the owner is to go on, if another one left that to it.
     """
 
     id: str
@@ -43,6 +54,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     parameters: dict[str, Any]
     endTime: str | None = None  # noqa: N815
     reason: str | None = None
+    handedOver: HandedOver | None = None  # noqa: N815
 
     @property
     def ended(self) -> bool:

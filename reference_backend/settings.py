@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from reference_backend import redis_sentinel
 from reference_backend.sources import SOURCES
 
 PREFIX = "BACKEND_"
@@ -24,7 +25,9 @@ class Settings(BaseSettings):
         default=8080, validation_alias="PORT", description="port to listen on; 0 takes a free one"
     )
     redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0", validation_alias="REDIS_URL", description="where Redis is"
+        default="redis://127.0.0.1:6379/0",
+        validation_alias="REDIS_URL",
+        description="where Redis is; or redis+sentinel://[:password@]host:port[,host:port...]/service[/db]",
     )
     database_url: str | None = Field(
         default=None,
@@ -64,6 +67,9 @@ class Settings(BaseSettings):
     grace_period_s: PositiveFloat = Field(
         default=30.0, description="time between SIGTERM and SIGKILL; stopping takes less"
     )
+    quiet_s: PositiveFloat = Field(
+        default=0.5, description="a replica that stops closes its streams once no request came for so long"
+    )
     owner_stop_wait_s: PositiveFloat = Field(
         default=2.0, description="how long an owner is given to stop a gadget before it is overruled"
     )
@@ -76,6 +82,10 @@ class Settings(BaseSettings):
     pending_events: PositiveInt = Field(
         default=5_000,
         description="events of one session that wait for Redis; what overflows is announced as an interruption",
+    )
+    pending_bytes: PositiveInt = Field(default=8_388_608, description="the same in bytes")
+    waiting_bytes: PositiveInt = Field(
+        default=134_217_728, description="bytes that wait for Redis, of all sessions of a replica together"
     )
     watcher_buffer_bytes: PositiveInt = Field(
         default=1_048_576, description="unsent bytes of one watcher; above it is closed with 4408"
@@ -96,6 +106,12 @@ class Settings(BaseSettings):
         unknown = [name for name in names if name not in SOURCES]
         if unknown or not names:
             raise ValueError(f"{unknown[0] if unknown else 'nothing'} is no source; there are: {', '.join(SOURCES)}")
+        return given
+
+    @field_validator("redis_url")
+    @classmethod
+    def _readable_url(cls, given: str) -> str:
+        redis_sentinel.parse(given)
         return given
 
     @property

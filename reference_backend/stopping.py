@@ -63,7 +63,12 @@ class Stopping:
         self._wait_s = settings.owner_stop_wait_s
         self._lock_ttl_s = settings.lock_ttl_s
         self._keep_s = settings.ended_keep_s
+        self._stopped: dict[str, int] = {}
         self.overruled = 0
+
+    def is_stopping(self, session_id: str) -> bool:
+        """Whether its gadget was stopped here for a commit that may still come."""
+        return session_id in self._stopped
 
     async def stop(self, stored: Stored, hold: Hold) -> None:
         """Make sure that a gadget does not run; an owner that does not answer is overruled by the commit's epoch."""
@@ -91,7 +96,9 @@ class Stopping:
         epoch = self._runner.epoch(session_id)
         if await self._runner.stop(session_id, self._wait_s):
             # If the commit never comes, nobody runs the gadget of a session that says it is running.
-            self._sections.settle(session_id, self._ended(session_id, epoch, ""), after_s=self._lock_ttl_s)
+            self._stopped[session_id] = epoch
+            settling = self._sections.settle(session_id, self._ended(session_id, epoch, ""), after_s=self._lock_ttl_s)
+            settling.add_done_callback(lambda _: self._stopped.pop(session_id, None))
 
     def _ended(self, session_id: str, epoch: int, error: str) -> Decide:
         async def decide(look: Look, _hold: Hold) -> Change | None:

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 from redis.asyncio import Redis
 
-from reference_backend import keys, scripts
+from reference_backend import keys, messages, scripts
 from reference_backend.errors import unavailable
 from reference_backend.locks import Hold
 from reference_backend.messages import Observed
 from reference_backend.redis_access import UNREACHABLE
-from reference_backend.session import Session, Stored, decode, encode
+from reference_backend.session import Session, Stored, decode, encode, rfc3339
 from reference_backend.settings import Settings
 
 CHUNK = 500
@@ -37,15 +37,20 @@ class Change:
     Attributes:
         session_id: the session.
         owner: whose owned set it enters or leaves.
+        former: whose owned set it leaves for that, if it gets another owner.
         before: the record that was looked at; None if there was none.
         after: the new record; None removes the session.
         epoch: the new epoch, if nobody shall append under the old one any more.
-        stream: the id of the stream that begins with this change.
+        stream: the id of the stream that begins with this change. If the session has one already, that one is over:
+            what is left of it goes to the history, and those who follow it are told. Needs `lost`.
+        had: the last `seq` that one was seen to have; what Redis lost of it becomes a gap in the history.
         end: the last message of the stream, if it ends with this change.
         due_s: when the sweeper is to look at it, in Unix seconds.
         keep: whether stream and numbers shall expire from now on.
         record: what the history is told of the session, if it is told.
         idempotency_key: the client's key, at a create.
+        lost: why nobody observed it since the last message of its stream, if that is so: it is announced with this
+            change.
     """
 
     session_id: str
@@ -59,6 +64,9 @@ class Change:
     keep: bool = False
     record: Session | None = None
     idempotency_key: str | None = None
+    former: str | None = None
+    lost: str | None = None
+    had: int = 0
 
 
 class Store:
@@ -77,11 +85,7 @@ class Store:
 
     async def look(self, session_id: str) -> Look:
         """What a critical section begins with."""
-        raw, alive, last, seconds, micros = await scripts.LOOK.run(
-            self._redis, [keys.session(session_id), keys.epoch(session_id)], []
-        )
-        stored = Stored(raw, decode(raw), bool(alive)) if raw else None
-        return Look(stored, max(int(last) + 1, int(seconds) * 1_000_000 + int(micros)))
+        return looked(await scripts.LOOK.run(self._redis, [keys.session(session_id), keys.epoch(session_id)], []))
 
     async def exists(self, session_id: str) -> bool:
         """Whether there is such a session."""
@@ -91,6 +95,11 @@ class Store:
         """The id of the session created with this key."""
         found: Any = await self._redis.get(keys.idempotency(key))
         return str(found.decode()) if found else None
+
+    async def epochs(self, ids: Sequence[str]) -> list[int]:
+        """The last epochs handed out for these sessions; 0 for one that is not known."""
+        found: Any = await self._redis.mget([keys.epoch(i) for i in ids]) if ids else []
+        return [int(epoch or 0) for epoch in found]
 
     async def ids(self) -> list[str]:
         """The ids of all sessions, in the order of pages."""
@@ -130,6 +139,19 @@ class Store:
                 return answer
         raise AssertionError("not reached")
 
+    async def commit_all(self, changes: Sequence[tuple[Hold, Change]]) -> list[Outcome]:
+        """The same for many sessions, each change by itself, in one round trip."""
+        commands = [self._command(hold, change) for hold, change in changes]
+        for tries_left in range(COMMIT_TRIES - 1, -1, -1):
+            try:
+                (outcomes,) = await scripts.run_all(self._redis, (scripts.COMMIT, commands))
+            except UNREACHABLE:
+                if not tries_left:
+                    raise
+            else:
+                return [outcome.decode() for outcome in outcomes]
+        raise AssertionError("not reached")
+
     def _command(self, hold: Hold, change: Change) -> tuple[list[str], list[str | bytes | int | float]]:
         i = change.session_id
         names = [
@@ -148,7 +170,11 @@ class Store:
             keys.watchers(i),
             keys.heartbeat(change.owner),
             keys.idempotency(change.idempotency_key) if change.idempotency_key else "",
+            keys.owned(change.former) if change.former else "",
         ]
+        lost: tuple[str | bytes, ...] = ("", "", "", "")
+        if change.lost is not None and change.after is not None:
+            lost = messages.announcement(i, change.after.startTime, rfc3339(time.time()), change.lost)
         return names, [
             i,
             hold.token,
@@ -164,6 +190,9 @@ class Store:
             encode(change.record) if change.record and self._history else "",
             self._owned_ttl_ms,
             IDEMPOTENCY_TTL_S,
+            *lost,
+            change.had,
+            self._keep_ms,
         ]
 
     async def due(self, limit: int) -> list[str]:
@@ -177,6 +206,13 @@ class Store:
             pipe.srem(keys.ACTIVE, session_id)
             pipe.zrem(keys.DUE, session_id)
             await pipe.execute()
+
+
+def looked(answer: Any) -> Look:
+    """What the script LOOK answered."""
+    raw, alive, last, seconds, micros = answer
+    stored = Stored(raw, decode(raw), bool(alive)) if raw else None
+    return Look(stored, max(int(last) + 1, int(seconds) * 1_000_000 + int(micros)))
 
 
 def retry_later(outcome: Outcome) -> Exception:

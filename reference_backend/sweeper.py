@@ -1,7 +1,7 @@
-"""Cleans up after replicas that died and sessions whose time has come. One replica at a time does it for all; any can.
+"""Ends and removes sessions whose time has come. One replica at a time does it for all; any can.
 
 It finds its work in Redis alone, so that nothing is forgotten with a process: a sorted set of times at which something
-is due, and the replicas that beat once and do so no more.
+is due.
 """
 
 import asyncio
@@ -41,26 +41,16 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """One look."""
-        dead = await self._membership.dead()
-        if dead or self._scans % REPAIR_EVERY == 0:
+        if self._scans % REPAIR_EVERY == 0:
             await self._repair()
-        for instance in dead:
-            log.info("Replica %s is dead; its sessions are orphaned", instance)
-            await self._membership.bury(instance)
         due = await self._store.due(DUE_A_SCAN)
         await self._each(due, self._upkeep.come_due)
         self._scans += 1
 
     async def _repair(self) -> None:
-        """Go through all sessions: those that nobody owns are orphaned, ids without a record leave the index."""
+        """Go through all sessions: ids without a record leave the index."""
         ids = await self._store.ids()
-        found = set()
-        orphans = []
-        async for stored in self._store.records(ids):
-            found.add(stored.session.id)
-            if stored.session.status == "running" and not stored.owner_alive:
-                orphans.append(stored.session.id)
-        await self._each(orphans, self._orphan)
+        found = {stored.session.id async for stored in self._store.records(ids)}
         await self._each([i for i in ids if i not in found], self._upkeep.come_due)
 
     async def _each(self, ids: Sequence[str], act: Callable[[str], Awaitable[None]]) -> None:
@@ -74,6 +64,3 @@ class Sweeper:
                     log.info("Session %s: %s; to be tried again", session_id, error)
 
         await asyncio.gather(*(one(session_id) for session_id in ids))
-
-    async def _orphan(self, session_id: str) -> None:
-        await self._upkeep.orphan(session_id, "owner lost")

@@ -1,10 +1,9 @@
-"""What happens to sessions by themselves: a gadget ends, a session's time is over, an owner dies or gives up."""
+"""What happens to sessions by themselves: their time is over, or their owner leaves and nobody takes them."""
 
 import asyncio
 import time
 
-from msgspec.structs import replace
-
+from reference_backend.adoption import orphaning
 from reference_backend.locks import Hold
 from reference_backend.membership import Membership
 from reference_backend.runner import Runner
@@ -54,22 +53,15 @@ class Upkeep:
 
         await self._sections.run(session_id, decide)
 
-    async def orphan(self, session_id: str, reason: str) -> None:
-        """Write down that nobody runs this session's gadget: its owner is dead, or this replica gives it up.
-
-        Raises:
-            ApiError: 503, to be tried again.
-        """
-        await self._sections.run(session_id, self._orphaned(session_id, reason))
-
-    async def give_up(self, reason: str, *, flush_s: float) -> None:
+    async def give_up(self, reason: str, *, flush_s: float) -> bool:
         """Stop all gadgets here; returns when their sessions are orphaned, which takes until Redis answers.
 
-        What they observed is given `flush_s` seconds to get into the streams.
+        What they observed is given `flush_s` seconds to get into the streams. Gives whether there were any.
         """
         tasks = [self._sections.spawn(self._give_up(s.id, reason, flush_s)) for s in self._runner.sessions()]
         if tasks:
             await asyncio.wait(tasks)
+        return bool(tasks)
 
     async def _give_up(self, session_id: str, reason: str, flush_s: float) -> None:
         await self._runner.stop(session_id, flush_s)
@@ -79,11 +71,7 @@ class Upkeep:
         async def decide(look: Look, _hold: Hold) -> Change | None:
             if look.stored is None or look.stored.session.status != "running":
                 return None
-            now = look.stored.session
-            given_up = now.owner == self._membership.instance and not self._runner.runs(session_id)
-            if look.stored.owner_alive and not given_up:
-                return None
-            lost = replace(now, status="orphaned", reason=reason, epoch=look.next_epoch, revision=now.revision + 1)
-            return Change(session_id, now.owner, look.stored.raw, lost, epoch=look.next_epoch, record=lost)
+            given_up = look.stored.session.owner == self._membership.instance and not self._runner.runs(session_id)
+            return orphaning(look, reason) if given_up else None
 
         return decide

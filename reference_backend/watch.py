@@ -14,14 +14,15 @@ from reference_backend.affinity import Affinity
 from reference_backend.answers import error_response
 from reference_backend.channels import channel_to
 from reference_backend.errors import ApiError, bad_input, unavailable
+from reference_backend.followed import Watcher
 from reference_backend.frames import Batch
 from reference_backend.inputs import UUID, integer
 from reference_backend.messages import END_PREFIX
 from reference_backend.redis_access import UNREACHABLE
 from reference_backend.resume import Beginning, Kept, begin
 from reference_backend.server import INSTANCE_HEADER
-from reference_backend.streams import PAGE, Streams
-from reference_backend.tail import ENDED, RESTARTING, TOO_SLOW, Tail, Watcher
+from reference_backend.streams import PAGE, Messages, Streams
+from reference_backend.tail import ENDED, RESTARTING, TOO_SLOW, Tail
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +40,26 @@ class Past(Protocol):
         """What is recorded of `stream`, or of the session's last one; None if nothing is."""
         ...
 
-    async def after(self, session_id: str, stream: str, seq: int, limit: int) -> list[tuple[int, bytes]]:
+    async def after(self, session_id: str, stream: str, seq: int, limit: int) -> Messages:
         """The next recorded messages."""
+        ...
+
+    async def has_all(self, session_id: str, stream: str, first: int, last: int) -> bool:
+        """Whether all messages from `first` to `last` are recorded."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where a session's messages are: those from `redis_from` on in Redis, those before it in the history."""
+    """Where a session's messages are: those from `redis_from` on in Redis, those before it in the history.
+
+    `lacks`: some of those that were asked for are in neither.
+    """
 
     kept: Kept
     redis_from: int
     live: bool
+    lacks: bool = False
 
 
 class Watch:
@@ -106,15 +115,23 @@ class Watch:
     async def _source(self, session_id: str, stream: str | None, after: int | None) -> _Source | None:
         kept = await self._streams.kept(session_id)
         if kept is None:
-            recorded = await self._past.kept(session_id, stream)
-            return _Source(recorded, recorded.last + 1, live=False) if recorded else None
+            recorded = await self._past.kept(session_id, None)
+            if recorded is None:
+                return None
+            return await self._from_past(session_id, recorded, recorded.last + 1, begin(recorded, stream, after))
         live = not kept.ended
         if after is not None and (after + 1 < kept.first or stream not in (None, kept.stream)):
             with contextlib.suppress(ApiError):  # without the history there is a gap instead
                 recorded = await self._past.kept(session_id, kept.stream)
-                if recorded and recorded.last + 1 >= kept.first:
-                    return _Source(replace(kept, first=recorded.first), kept.first, live)
+                if recorded and recorded.stream == kept.stream and recorded.first < kept.first:
+                    known = replace(kept, first=recorded.first)
+                    source = await self._from_past(session_id, known, kept.first, begin(known, stream, after))
+                    return replace(source, live=live)
         return _Source(kept, 1, live)
+
+    async def _from_past(self, session_id: str, kept: Kept, redis_from: int, beginning: Beginning) -> _Source:
+        whole = await self._past.has_all(session_id, kept.stream, beginning.read_after + 1, redis_from - 1)
+        return _Source(kept, redis_from, live=False, lacks=not whole)
 
     async def _feed(self, session_id: str, source: _Source, beginning: Beginning, watcher: Watcher) -> None:
         """Say where the watcher stands, send what it has missed, and hand it over to the tail."""
@@ -122,19 +139,19 @@ class Watch:
         try:
             if source.live:
                 await self._affinity.told(session_id)
-                await self._tail.follow(session_id, watcher, kept.last)
-            opening = [messages.subscribed(session_id, kept.stream, beginning.seq, recovered=beginning.recovered)]
+                await self._tail.follow(session_id, watcher, kept)
+            recovered = beginning.recovered and not source.lacks
+            opening = [messages.subscribed(session_id, kept.stream, beginning.seq, recovered=recovered)]
             if beginning.gap:
                 opening.append(messages.gap(session_id, *beginning.gap))
             channel.write(Batch(0, opening))
             while not self._complete(session_id, source, watcher):
-                if watcher.seq + 1 < source.redis_from:
-                    page = await self._past.after(session_id, kept.stream, watcher.seq, PAGE)
-                else:
-                    page = await self._streams.after(session_id, watcher.seq)
-                if not await _send(session_id, watcher, page):
+                if not await _send(session_id, watcher, await self._page(session_id, source, watcher.seq)):
                     return
             if not source.live:
+                if not kept.ended:
+                    lost = messages.error("lost", "Redis lost this session; there is no more of it")
+                    channel.write(Batch(0, [lost]))
                 channel.finish(ENDED, "session ended")
         except (ApiError, *UNREACHABLE):
             channel.finish(RESTARTING, "the stream cannot be read at present")
@@ -142,13 +159,27 @@ class Watch:
             log.exception("Watching session %s broke", session_id)
             channel.finish(BROKEN, "internal error")
 
+    async def _page(self, session_id: str, source: _Source, seq: int) -> Messages:
+        """The next messages after `seq`, wherever they are; what is in neither place is left out."""
+        stream = source.kept.stream
+        if seq + 1 < source.redis_from:
+            page = await self._past.after(session_id, stream, seq, PAGE)
+            if page:
+                return page
+        page = await self._streams.after(session_id, stream, seq)
+        if page and page[0][0] > seq + 1:
+            with contextlib.suppress(ApiError):  # trimmed meanwhile: the history had it before
+                older = await self._past.after(session_id, stream, seq, PAGE)
+                return [message for message in older if message[0] < page[0][0]] or page
+        return page
+
     def _complete(self, session_id: str, source: _Source, watcher: Watcher) -> bool:
         if source.live:
             return self._tail.go_live(session_id, watcher)
         return watcher.seq >= source.kept.last
 
 
-async def _send(session_id: str, watcher: Watcher, page: list[tuple[int, bytes]]) -> bool:
+async def _send(session_id: str, watcher: Watcher, page: Messages) -> bool:
     """Send a page at the pace at which the watcher takes it. False if that was the end of it."""
     channel = watcher.channel
     if not page:

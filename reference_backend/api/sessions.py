@@ -8,6 +8,7 @@ from reference_backend import inputs
 from reference_backend.answers import array_response, session_response
 from reference_backend.errors import no_session
 from reference_backend.lifecycle import Lifecycle
+from reference_backend.migration import Migration
 from reference_backend.settings import Settings
 from reference_backend.stopping import Stopping
 from reference_backend.store import Store
@@ -19,8 +20,11 @@ CURSOR_HEADER = "X-Next-Cursor"
 class SessionCalls:
     """`/api/sessions`, and what peers ask for."""
 
-    def __init__(self, store: Store, lifecycle: Lifecycle, stopping: Stopping, settings: Settings) -> None:
+    def __init__(
+        self, store: Store, lifecycle: Lifecycle, stopping: Stopping, settings: Settings, *, migration: Migration
+    ) -> None:
         self._store = store
+        self._migration = migration
         self._lifecycle = lifecycle
         self._stopping = stopping
         self._settings = settings
@@ -33,6 +37,7 @@ class SessionCalls:
             Route("/api/sessions/{id}", self.read, methods=["GET"]),
             Route("/api/sessions/{id}", self.update, methods=["PATCH"]),
             Route("/api/sessions/{id}", self.delete, methods=["DELETE"]),
+            Route("/api/sessions/{id}/migrate", self.migrate, methods=["POST"]),
             Route("/internal/sessions/{id}/stop", self.stop, methods=["POST"]),
         ]
 
@@ -73,6 +78,12 @@ class SessionCalls:
         """204 once nothing of it goes on."""
         await self._lifecycle.delete(inputs.session_id_of(request))
         return Response(status_code=204)
+
+    async def migrate(self, request: Request) -> Response:
+        """The session, at the replica that was named."""
+        session_id = inputs.session_id_of(request)
+        to = await inputs.target_instance(request, self._settings)
+        return session_response(await self._migration.migrate(session_id, to))
 
     async def stop(self, request: Request) -> Response:
         """A peer that holds the session's lock wants its gadget stopped."""

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from reference_backend import metrics, peers
 from reference_backend.answers import json_response
+from reference_backend.balance import Balance
 from reference_backend.catalogue import GADGETS
 from reference_backend.membership import Member, Membership
 from reference_backend.metrics import Metric
@@ -29,12 +30,15 @@ class SystemCalls:
         figures: list[Metric],
         readiness: Callable[[], Awaitable[str]],
         status: Callable[[], dict[str, Any]],
+        *,
+        balance: Balance,
     ) -> None:
         self._membership = membership
         self._settings = settings
         self._figures = figures
         self._readiness = readiness
         self._status = status
+        self._balance = balance
 
     def routes(self) -> list[Route]:
         """Where they are."""
@@ -45,6 +49,7 @@ class SystemCalls:
             Route("/api/gadgets", self.gadgets, methods=["GET"]),
             Route("/api/namespaces", self.namespaces, methods=["GET"]),
             Route("/api/instances", self.instances, methods=["GET"]),
+            Route("/api/instances/rebalance", self.rebalance, methods=["POST"]),
             Route("/internal/status", self.status, methods=["GET"]),
         ]
 
@@ -87,6 +92,10 @@ class SystemCalls:
                 for member, status in zip(members, said, strict=True)
             ]
         )
+
+    async def rebalance(self, _request: Request) -> Response:
+        """What was moved so that all replicas have as much to do."""
+        return json_response({"moved": await self._balance.rebalance()})
 
     async def status(self, _request: Request) -> Response:
         """What runs in this replica, for its peers."""

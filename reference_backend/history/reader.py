@@ -1,19 +1,27 @@
 """Reads the history: replay, statistics, search. What only the stream has yet is written first."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from reference_backend import messages
 from reference_backend.history.database import Database
 from reference_backend.history.writer import Writer
-from reference_backend.messages import END_PREFIX
+from reference_backend.messages import END_PREFIX, GAP_PREFIX
 from reference_backend.resume import Kept
 
 Cursor = tuple[str, str, str, int]
 """A place in a search: time (ISO 8601), session, stream, seq."""
 
-KEPT = "select stream, min(seq), max(seq) from events where session_id = $1 group by 1"
+Recorded = tuple[str, int, bytes]
+"""Stream, seq, message."""
+
+KEPT = "select stream, min(seq), max(seq) from events where session_id = $1 and kind <> 'gap' group by 1"
+
+COUNT = """
+select count(*) from events where session_id = $1 and stream = $2 and seq between $3 and $4 and kind <> 'gap'
+"""
 
 PAGE = """
 select stream, seq, message from events
@@ -23,14 +31,17 @@ order by stream, seq limit $5
 
 STATISTICS = """
 select stream, kind, event_type, count(*), min(seq), max(seq), min(at), max(at)
-from events where session_id = $1 and ($2::text is null or stream = $2) group by 1, 2, 3 order by 1, 2, 3
+from events where session_id = $1 and ($2::text is null or stream = $2) and kind <> 'gap'
+group by 1, 2, 3 order by 1, 2, 3
 """
 
+# A row that is a gap itself stands for all from the row before it up to its own number.
 GAPS = """
-select stream, before + 1, seq - 1 from (
-  select stream, seq, coalesce(lag(seq) over (partition by stream order by seq), 0) as before
+select stream, before + 1, last from (
+  select stream, case when kind = 'gap' then seq else seq - 1 end as last,
+    coalesce(lag(seq) over (partition by stream order by seq), 0) as before
   from events where session_id = $1 and ($2::text is null or stream = $2)
-) as numbered where seq > before + 1 order by 1, 2
+) as numbered where last > before order by 1, 2
 """
 
 SEARCH = """
@@ -83,15 +94,22 @@ class Reader:
     async def after(self, session_id: str, stream: str, seq: int, limit: int) -> list[tuple[int, bytes]]:
         """The next recorded messages of one stream."""
         rows = await self._fetch(PAGE, session_id, stream, seq, stream, limit)
-        return [(row[1], row[2].encode()) for row in rows]
+        found = [(row[1], row[2].encode()) for row in rows]
+        return [(number, message) for number, message in found if not message.startswith(GAP_PREFIX)]
 
-    async def replay(
-        self, session_id: str, stream: str | None, after: tuple[str, int], limit: int
-    ) -> list[tuple[str, int, bytes]]:
-        """Recorded messages in order, those that only the stream has included: stream, seq, message."""
+    async def has_all(self, session_id: str, stream: str, first: int, last: int) -> bool:
+        """Whether all messages of one stream from `first` to `last` are recorded."""
+        rows = await self._fetch(COUNT, session_id, stream, first, last)
+        return bool(rows[0][0] == max(0, last - first + 1))
+
+    async def replay(self, session_id: str, stream: str | None, after: tuple[str, int], limit: int) -> list[Recorded]:
+        """Recorded messages in order, those that only the stream has included: stream, seq, message.
+
+        What is missing between them is a `gap`, with its last number; these make it more than `limit`.
+        """
         await self._writer.catch_up([session_id])
         rows = await self._fetch(PAGE, session_id, *after, stream, limit)
-        return [(row[0], row[1], row[2].encode()) for row in rows]
+        return list(_with_gaps(session_id, after, ((row[0], row[1], row[2].encode()) for row in rows)))
 
     async def statistics(self, session_id: str, stream: str | None) -> dict[str, Any]:
         """Counts per type, first and last, and what is missing between them."""
@@ -107,6 +125,7 @@ class Reader:
             "lastSeq": max((row[5] for row in rows), default=None),
             "first": min((row[6] for row in rows), default=None),
             "last": max((row[7] for row in rows), default=None),
+            "lost": sum(row[2] - row[1] + 1 for row in gaps),
             "gaps": [{"stream": row[0], "from": row[1], "to": row[2]} for row in gaps],
         }
 
@@ -137,6 +156,20 @@ class Reader:
         async with self._database.connection() as connection:
             rows: Sequence[Any] = await connection.fetch(statement, *args)
         return rows
+
+
+def _with_gaps(session_id: str, after: tuple[str, int], rows: Iterable[Recorded]) -> Iterator[Recorded]:
+    """The rows, with a gap before each that does not follow the one before it."""
+    before, last = after
+    for stream, seq, message in rows:
+        if stream != before:
+            before, last = stream, 0
+        is_gap = message.startswith(GAP_PREFIX)
+        if lost := seq - last - (not is_gap):
+            yield stream, last + lost, messages.gap(session_id, last + 1, last + lost)
+        if not is_gap:
+            yield stream, seq, message
+        last = seq
 
 
 def _escaped(given: str) -> str:

@@ -3,7 +3,8 @@
 The owner of a session writes its events, read from the stream after the last one that is recorded. What no owner cares
 for (sessions that ended, or whose owner is dead or has no database) stands in a set in Redis, and the holder of a lease
 writes it. Two writers at once would only find each other's rows there. While the database is away nothing is lost that
-the streams still hold; their expiry is put off.
+the streams still hold; their expiry is put off. What they do not hold any more by then is counted, and is a gap in the
+history. When another stream of a session begins, the rest of the former one is written by the holder of the lease.
 """
 
 import asyncio
@@ -19,11 +20,12 @@ from redis.asyncio import Redis
 from reference_backend import keys, scripts
 from reference_backend.errors import ApiError
 from reference_backend.history.database import Database
+from reference_backend.history.statements import INSERT_EVENTS, LAST_WRITTEN, UPSERT_SESSIONS
 from reference_backend.lease import Lease
 from reference_backend.redis_access import UNREACHABLE
 from reference_backend.session import decode
 from reference_backend.settings import Settings
-from reference_backend.streams import Streams
+from reference_backend.streams import Messages, Streams
 
 log = logging.getLogger(__name__)
 
@@ -33,27 +35,6 @@ ROWS_AT_ONCE_MIN = 10
 TAIL_ROUNDS = 10
 RECORDS_AT_ONCE = 500
 MARKS_MAX = 50_000
-
-INSERT_EVENTS = """
-insert into events (session_id, stream, seq, at, kind, event_type, message)
-select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[])
-on conflict do nothing
-"""
-
-LAST_WRITTEN = """
-select session_id::text, stream, max(seq) from events
-where (session_id, stream) in (select * from unnest($1::uuid[], $2::text[])) group by 1, 2
-"""
-
-UPSERT_SESSIONS = """
-insert into sessions as s (id, type, namespace, status, started, ended, revision, record)
-select * from unnest(
-  $1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::bigint[], $8::text[]
-)
-on conflict (id) do update set
-  status = excluded.status, ended = excluded.ended, revision = excluded.revision, record = excluded.record
-where s.revision < excluded.revision
-"""
 
 
 class _Head(msgspec.Struct):
@@ -82,6 +63,7 @@ class Writer:
         self._marks: OrderedDict[str, tuple[str, int]] = OrderedDict()
         self._prolong_at = 0.0
         self.written = 0
+        self.lost = 0
         self.lagging = False
 
     def appended(self, session_id: str) -> None:
@@ -136,24 +118,44 @@ class Writer:
             waiting = list(marks)
             while waiting:
                 count = max(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE // len(waiting))
-                pages = await self._streams.after_all([(i, marks[i][1]) for i in waiting], count)
-                rows = [
-                    (i, marks[i][0], seq, message)
-                    for i, page in zip(waiting, pages, strict=True)
-                    for seq, message in page
-                ]
+                pages = await self._pages(marks, waiting, count)
+                rows = [(i, marks[i][0], seq, message) for i, page in pages.items() for seq, message in page]
                 if rows:
                     await self._insert(rows)
-                for i, page in zip(waiting, pages, strict=True):
+                for i, page in pages.items():
                     if page:
                         marks[i] = marks[i][0], page[-1][0]
                         self._mark(i, marks[i])
-                waiting = [i for i, page in zip(waiting, pages, strict=True) if len(page) == count]
+                waiting = [i for i, page in pages.items() if len(page) == count]
         except BaseException:
             if own:
                 self._dirty.update(dict.fromkeys(ids))
             raise
         return {i: seq for i, (_, seq) in marks.items()}
+
+    async def _pages(self, marks: dict[str, tuple[str, int]], waiting: list[str], count: int) -> dict[str, Messages]:
+        """The next messages of each; `marks` are set right where they were not: nobody wrote what is missing there."""
+        pages = await self._after(marks, waiting, count)
+        doubtful = [i for i in waiting if i not in pages or (pages[i] and pages[i][0][0] > marks[i][1] + 1)]
+        if doubtful:
+            for i in doubtful:
+                del marks[i]
+                self._marks.pop(i, None)
+            marks |= await self._marks_of(doubtful)
+            again = await self._after(marks, [i for i in doubtful if i in marks], count)
+            pages = {i: page for i, page in pages.items() if i in marks} | again
+            for i, page in again.items():
+                if page and (lost := page[0][0] - marks[i][1] - 1):
+                    self.lost += lost
+                    log.warning("History: %d messages of session %s were gone before they could be written", lost, i)
+        return pages
+
+    async def _after(self, marks: dict[str, tuple[str, int]], ids: list[str], count: int) -> dict[str, Messages]:
+        """The same of those whose stream is still the one that was marked."""
+        if not ids:
+            return {}
+        found = await self._streams.after_all([(i, marks[i][1]) for i in ids], count)
+        return {i: page for i, (stream, page) in zip(ids, found, strict=True) if stream == marks[i][0]}
 
     async def _probe(self) -> None:
         async with self._database.connection(probe=True) as connection:
@@ -225,11 +227,26 @@ class Writer:
         ids: Any = await self._redis.srandmember(keys.HISTORY_TAIL, SESSIONS_AT_ONCE)
         if not ids:
             return False
-        names = [i.decode() for i in ids]
+        members = [i.decode() for i in ids]
+        names = [i for i in members if "/" not in i]
+        for member in set(members) - set(names):
+            await self._write_former(member)
         written = await self.catch_up(names)
         for i in names:
             await scripts.TAIL_DONE.run(self._redis, [keys.HISTORY_TAIL, keys.events(i)], [i, written.get(i, 0)])
-        return len(names) == SESSIONS_AT_ONCE
+        return len(members) == SESSIONS_AT_ONCE
+
+    async def _write_former(self, member: str) -> None:
+        """Write what is left of a stream that another one has replaced; its last message may be a gap."""
+        session_id, _, stream = member.partition("/")
+        async with self._database.connection() as connection:
+            found = await connection.fetch(LAST_WRITTEN, [session_id], [stream])
+        seq = found[0][2] if found else 0
+        while page := await self._streams.former(session_id, stream, seq):
+            await self._insert([(session_id, stream, number, message) for number, message in page])
+            seq = page[-1][0]
+        await self._redis.delete(keys.former_events(session_id, stream))
+        await self._redis.srem(keys.HISTORY_TAIL, member)
 
     async def _hand_over(self) -> None:
         """The database is away from here: let others write, and keep streams from expiring meanwhile."""
@@ -242,8 +259,9 @@ class Writer:
             waiting: Any = await self._redis.smembers(keys.HISTORY_TAIL)
             async with self._redis.pipeline(transaction=False) as pipe:
                 for member in waiting:
-                    i = member.decode()
-                    for key in (keys.events(i), keys.stream(i), keys.epoch(i)):
+                    i, _, former = member.decode().partition("/")
+                    names = keys.events(i), keys.stream(i), keys.epoch(i)
+                    for key in (keys.former_events(i, former),) if former else names:
                         pipe.pexpire(key, int(self._keep_s * 1000), gt=True)
                 await pipe.execute()
         except UNREACHABLE:

@@ -70,7 +70,9 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 
 class Host:
-    """One gadget on this machine."""
+    """One gadget on this machine. What it saw last is known to this process only."""
+
+    position = None
 
     def __init__(self, session: Session) -> None:
         self._session = session

@@ -57,7 +57,9 @@ def arguments(session: Session) -> list[str]:
 
 
 class Kubectl:
-    """One run of `kubectl gadget run`."""
+    """One run of `kubectl gadget run`. Another one begins at its own time."""
+
+    position = None
 
     def __init__(self, session: Session, *, result_within_s: float = RESULT_WITHIN_S) -> None:
         self._session = session

@@ -22,8 +22,8 @@ from limpet.targets.local.target import LocalTarget
 
 TIMING = {
     "heartbeat_interval_s": 0.4,
-    "heartbeat_ttl_s": 1.2,
-    "self_fence_s": 0.8,
+    "heartbeat_ttl_s": 2.4,
+    "self_fence_s": 1.6,
     "takeover_scan_s": 0.2,
     "lock_ttl_s": 3.0,
     "lock_wait_s": 2.0,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from redis.asyncio import Redis
@@ -213,3 +214,98 @@ async def test_a_hold_of_nothing_commits_nothing(redis: Redis, store: Store) -> 
     await redis.set(keys.heartbeat(OWNER), "1")
     assert await store.commit(Hold("", ""), creation()) == "lost"
     assert not await redis.exists(keys.session(ID))
+
+
+def begun_anew(before: bytes, had: int, stream: str = "02S") -> Change:
+    """Another stream of the session, since Redis lost the end of the one that was."""
+    after = session(epoch=EPOCH + 1, revision=2)
+    return Change(ID, OWNER, before, after, epoch=EPOCH + 1, stream=stream, record=after, lost="lost", had=had)
+
+
+@pytest.fixture
+def recording(redis: Redis, settings: Settings) -> Store:
+    """As `store`, with a history."""
+    return Store(redis, settings.model_copy(update={"database_url": "postgresql://nowhere"}))
+
+
+async def left_of(redis: Redis, stream: str = "01S") -> list[tuple[bytes, dict[bytes, bytes]]]:
+    entries: Any = await redis.xrange(keys.former_events(ID, stream))
+    return list(entries)
+
+
+async def test_another_stream_begins_with_an_interruption_and_what_is_left_of_the_first_is_the_historys(
+    redis: Redis, recording: Store, new_locks: NewLocks
+) -> None:
+    locks = new_locks()
+    raw = await made(redis, recording, locks)
+    before = '{"type":"event","seq":2,"timestamp":"2026-03-01T12:00:00.000000Z","data":{}}'
+    assert await append(redis, EPOCH, 0, "one", before) == "ok"
+    async with locks.session(ID) as hold:
+        assert await recording.commit(hold, begun_anew(raw, had=5)) == "ok"
+    assert await redis.get(keys.stream(ID)) == b"02S"
+    ((number, fields),) = await read_all(redis)
+    first = msgspec.json.decode(fields[b"message"])
+    assert (number, first["seq"], first["type"], first["reason"]) == (b"1-0", 1, "interruption", "lost")
+    assert first["since"] == "2026-03-01T12:00:00.000000Z"
+    left = await left_of(redis)
+    assert [number for number, _ in left] == [b"1-0", b"2-0", b"5-0"]
+    lost = msgspec.json.decode(left[-1][1][b"message"])
+    assert (lost["type"], lost["from"], lost["to"]) == ("gap", 3, 5)
+    assert await redis.pttl(keys.former_events(ID, "01S")) > 0
+    assert await redis.sismember(keys.HISTORY_TAIL, f"{ID}/01S")
+    assert await redis.sismember(keys.owned(OWNER), ID)
+    assert await append(redis, EPOCH, 1, "of the former epoch") == "stale"
+    assert await append(redis, EPOCH + 1, 1, "two") == "ok"
+
+
+async def test_nothing_is_left_of_the_first_stream_where_there_is_no_history(
+    redis: Redis, store: Store, new_locks: NewLocks
+) -> None:
+    locks = new_locks()
+    raw = await made(redis, store, locks)
+    assert await append(redis, EPOCH, 0, "one") == "ok"
+    async with locks.session(ID) as hold:
+        assert await store.commit(hold, begun_anew(raw, had=5)) == "ok"
+    assert await left_of(redis) == []
+    assert not await redis.exists(keys.HISTORY_TAIL)
+
+
+async def test_what_was_lost_whole_is_a_gap_and_what_was_not_is_none(
+    redis: Redis, recording: Store, new_locks: NewLocks
+) -> None:
+    locks = new_locks()
+    raw = await made(redis, recording, locks)
+    async with locks.session(ID) as hold:
+        assert await recording.commit(hold, begun_anew(raw, had=5)) == "ok"
+        ((number, fields),) = await left_of(redis)
+        assert (number, msgspec.json.decode(fields[b"message"])["from"]) == (b"5-0", 1)
+        stored = await recording.read(ID)
+        assert stored is not None
+        again = replace(stored.session, revision=3, epoch=EPOCH + 2)
+        change = Change(ID, OWNER, stored.raw, again, epoch=again.epoch, stream="03S", record=again, lost="lost", had=1)
+        assert await recording.commit(hold, change) == "ok"
+    assert [number for number, _ in await left_of(redis, "02S")] == [b"1-0"]
+
+
+async def test_a_later_stream_has_the_larger_id_whatever_the_clock_said(
+    redis: Redis, store: Store, new_locks: NewLocks
+) -> None:
+    locks = new_locks()
+    raw = await made(redis, store, locks)
+    async with locks.session(ID) as hold:
+        assert await store.commit(hold, begun_anew(raw, had=0, stream="00S")) == "ok"
+    assert await redis.get(keys.stream(ID)) == b"01S0"
+
+
+async def test_replicas_that_follow_a_stream_are_told_of_another_and_the_dead_are_not(
+    redis: Redis, store: Store, new_locks: NewLocks
+) -> None:
+    locks = new_locks()
+    raw = await made(redis, store, locks)
+    await redis.zadd(keys.watchers(ID), {OWNER: 1, "dead": 1})
+    async with locks.session(ID) as hold:
+        assert await store.commit(hold, begun_anew(raw, had=0)) == "ok"
+    entries: Any = await redis.xrange(keys.control(OWNER))
+    assert [fields for _, fields in entries] == [{b"changed": ID.encode()}]
+    assert await redis.pttl(keys.control(OWNER)) > 0
+    assert not await redis.exists(keys.control("dead"))

@@ -4,11 +4,12 @@ import asyncio
 import time
 
 import pytest
+from backend.owners import made_at, owner_becomes
 from backend.service import BODY, TIMING, WITHIN_S, Service, messages, running_service, until_closed
 from websockets.exceptions import ConnectionClosed
 
 from limpet.clock import eventually
-from limpet.targets.base import Delete, Kill, Link, Pause, Pod, Restart, Resume
+from limpet.targets.base import Kill, Link, Pause, Pod, Restart, Resume
 
 
 async def status_is(service: Service, url: str, session_id: str, status: str) -> None:
@@ -36,33 +37,11 @@ async def test_a_replica_beats_at_once_and_every_interval_with_the_time(service:
     assert len(seen) >= 2
 
 
-async def test_a_clean_stop_closes_with_1012_orphans_its_sessions_and_removes_its_keys(own_service: Service) -> None:
-    service = own_service
-    leaving, _ = await service.pods()
-    url = f"http://{leaving.address}"
-    made = [await service.create(url) for _ in range(20)]
-    async with service.watch(url, made[0]["id"]) as watcher:
-        await messages(watcher, 3)
-        await service.target.act(Delete(leaving.name))
-        await until_closed(watcher)
-        assert watcher.close_code == 1012
-    assert not {key for key in await service.keys() if leaving.instance in key}
-    assert not await service.redis.exists(f"ws:{made[0]['id']}")
-    assert "Stopped" in (await service.target.log(leaving.name)).splitlines()[-1]
-    survivor = await survivor_of(service, leaving)
-    listed = (await service.http.get(f"{survivor}/api/sessions")).json()
-    ids = {one["id"] for one in made}
-    assert {(one["id"], one["status"], one["reason"]) for one in listed if one["id"] in ids} == {
-        (i, "orphaned", "owner stopped") for i in ids
-    }
-    assert [await service.delete(survivor, one["id"]) for one in made] == [204] * 20
-
-
 async def test_a_killed_replica_disappears_within_the_ttl_and_its_sessions_stay(own_service: Service) -> None:
     service = own_service
     victim, _ = await service.pods()
     url = f"http://{victim.address}"
-    made = await service.create(url)
+    made = await made_at(service, victim)
     watcher = await service.watch(url, made["id"])
     await messages(watcher, 2)
     await service.target.act(Kill(victim.name))
@@ -77,22 +56,17 @@ async def test_a_killed_replica_disappears_within_the_ttl_and_its_sessions_stay(
 
     await eventually(gone, within_s=WITHIN_S, what="the dead replica's keys are gone")
     assert time.monotonic() - killed_at < TIMING["heartbeat_ttl_s"] + 1.5
-    await status_is(service, survivor, made["id"], "orphaned")
-
-    async def fenced_off() -> bool:
-        # shown as orphaned from the moment the heartbeat is gone; its epoch is raised by the next look for orphans
-        return bool((await service.read(survivor, made["id"]))["epoch"] > made["epoch"])
-
-    await eventually(fenced_off, within_s=WITHIN_S, what="a larger epoch for the orphan")
+    session = await owner_becomes(service, survivor, made["id"], [pod.instance for pod in await service.pods()])
+    assert session["epoch"] > made["epoch"]
     answer = await service.http.patch(f"{survivor}/api/sessions/{made['id']}", json={"labels": {"still": "there"}})
-    assert answer.json()["status"] == "orphaned"
+    assert answer.json()["status"] == "running"
     assert await service.delete(survivor, made["id"]) == 204
 
 
 async def test_an_owner_that_does_not_answer_is_overruled_and_appends_nothing_more(own_service: Service) -> None:
     service = own_service
     paused, _ = await service.pods()
-    made = await service.create(f"http://{paused.address}", rate=200)
+    made = await made_at(service, paused, rate=200)
     survivor = await survivor_of(service, paused)
     async with service.watch(survivor, made["id"]) as watcher:
         await messages(watcher, 10)
@@ -115,7 +89,7 @@ async def test_an_owner_that_does_not_answer_is_overruled_and_appends_nothing_mo
 async def test_a_replica_without_a_heartbeat_stops_its_gadgets_by_itself(own_service: Service) -> None:
     service = own_service
     cut, _ = await service.pods()
-    made = await service.create(f"http://{cut.address}")
+    made = await made_at(service, cut)
     await service.target.act(Link(cut.name, "redis", "blackhole"))
 
     async def fenced() -> bool:
@@ -125,29 +99,8 @@ async def test_a_replica_without_a_heartbeat_stops_its_gadgets_by_itself(own_ser
     await eventually(fenced, within_s=WITHIN_S, what="the replica stops its gadgets")
     assert "Self-fence" in await service.target.log(cut.name)
     await service.target.act(Link(cut.name, "redis", "pass"))
-    await status_is(service, await survivor_of(service, cut), made["id"], "orphaned")
-    await service.pods()
-
-
-async def test_a_replica_that_stood_still_beyond_its_lease_goes_on_with_nothing_it_owned(own_service: Service) -> None:
-    service = own_service
-    paused, _ = await service.pods()
-    made = await service.create(f"http://{paused.address}", rate=100)
-    survivor = await survivor_of(service, paused)
-    async with service.watch(survivor, made["id"]) as watcher:
-        await messages(watcher, 5)
-    await service.target.act(Pause(paused.name))
-    await status_is(service, survivor, made["id"], "orphaned")
-    last = (await service.redis.xinfo_stream(f"events:{made['id']}"))["last-generated-id"]
-    await service.target.act(Resume(paused.name))
-
-    async def idle() -> bool:
-        running = await service.running(survivor)
-        return running.get(paused.instance) == []
-
-    await eventually(idle, within_s=WITHIN_S, what="the paused replica runs nothing")
-    assert (await service.read(survivor, made["id"]))["status"] == "orphaned"
-    assert (await service.redis.xinfo_stream(f"events:{made['id']}"))["last-generated-id"] == last
+    owners = [pod.instance for pod in await service.pods()]
+    await owner_becomes(service, await survivor_of(service, cut), made["id"], owners)
 
 
 async def test_a_moment_without_redis_costs_503s_and_nothing_else(own_service: Service) -> None:
@@ -170,6 +123,7 @@ async def test_a_moment_without_redis_costs_503s_and_nothing_else(own_service: S
             await service.target.act(Link(pod.name, "redis", "pass"))
         received += await messages(watcher, 100)
     events = [message for message in received if message["type"] == "event"]
+    assert not [m for m in received if m["type"] not in ("event", "subscribed")]
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert [event["data"]["n"] for event in events] == list(range(1, len(events) + 1))
     await service.pods()
@@ -218,8 +172,9 @@ async def test_sessions_end_with_their_time_and_leave_when_they_were_kept_long_e
 
 async def test_a_gadget_stopped_for_a_commit_that_never_came_ends_its_session(own_service: Service) -> None:
     service = own_service
-    one, _ = await service.urls()
-    made = await service.create(one)
+    pod, _ = await service.pods()
+    one = f"http://{pod.address}"
+    made = await made_at(service, pod)
     await service.redis.set(f"lock:session:{made['id']}", "token of a holder that dies", px=500)
     stop = f"{one}/internal/sessions/{made['id']}/stop"
     answer = await service.http.post(stop, json={"token": "token of a holder that dies"})

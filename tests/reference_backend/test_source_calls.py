@@ -21,7 +21,8 @@ from limpet.clock import eventually
 from limpet.targets.local import programs
 from reference_backend.settings import Settings
 
-DB = 2
+SHARED_DB = 2
+DBS = range(3, 16)  # one for each replica: else they would take over from each other
 GONE_WITHIN_S = 3.0  # a grace of a second, and time for a busy machine
 
 
@@ -63,20 +64,23 @@ class Replica:
         return await eventually(over, within_s=WITHIN_S, what="the session's end")
 
 
-Start = Callable[[str], Awaitable[Replica]]
+Start = Callable[..., Awaitable[Replica]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def start(valkey_port: int, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Start]:
     """Starts replicas that may select these sources."""
+    databases = iter(DBS)
     async with contextlib.AsyncExitStack() as stack:
 
-        async def make(sources: str) -> Replica:
+        async def make(sources: str, path: str | None = None, database: int | None = None) -> Replica:
+            """`path` None: the fake kubectl is on it; `database` None: one that no other replica has."""
             notes = tmp_path_factory.mktemp("kubectl")
+            database = next(databases) if database is None else database
             own = {
-                "REDIS_URL": f"redis://127.0.0.1:{valkey_port}/{DB}",
+                "REDIS_URL": f"redis://127.0.0.1:{valkey_port}/{database}",
                 "PORT": "0",
-                "PATH": f"{KUBECTL}{os.pathsep}{os.environ['PATH']}",
+                "PATH": f"{KUBECTL}{os.pathsep}{os.environ['PATH']}" if path is None else path,
                 "FAKE_KUBECTL_NOTES": str(notes),
                 "BACKEND_SOURCES": sources,
             } | {f"BACKEND_{name.upper()}": str(value) for name, value in TIMING.items()}
@@ -242,6 +246,22 @@ async def test_a_replicas_end_is_the_end_of_all_its_commands(start: Start, numbe
 
     within_s = 0 if number == signal.SIGTERM else GONE_WITHIN_S
     await eventually(gone, within_s=within_s, what="no process of kubectl")
+
+
+async def test_what_breaks_at_once_where_it_is_started_again_is_orphaned_with_the_reason(start: Start) -> None:
+    owner = await start("kubectl", database=SHARED_DB)
+    other = await start("kubectl", path="/nowhere", database=SHARED_DB)
+    made = await owner.create(type="trace_tcp", namespace="demo")
+    await owner.kubectl.count(1)
+    owner.process.kill()
+
+    async def orphaned() -> bool:
+        session = (await other.http.get(f"/api/sessions/{made['id']}")).json()
+        return session["status"] == "orphaned" and "kubectl is not on the PATH" in (session["reason"] or "")
+
+    await eventually(orphaned, within_s=WITHIN_S, what="the session is orphaned, with the reason")
+    assert (await other.http.get("/internal/status")).json()["gadgets"] == []
+    assert (await other.http.delete(f"/api/sessions/{made['id']}")).status_code == 204
 
 
 @pytest.mark.parametrize(
