@@ -51,8 +51,8 @@ lint: $(STAMP) ## ruff, mypy strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-BENCHES := recording links fanout start checking races
-bench: $(STAMP) ## figures: what recording, links, events, starts, judging and races cost (ARGS="recording links": these)
+BENCHES := recording links fanout locks steady takeover start checking races
+bench: $(STAMP) ## figures: what things cost, how long takeovers take (ARGS="recording links": these)
 	@for name in $(or $(ARGS),$(basename $(notdir $(wildcard $(BENCHES:%=bench/%.py))))); do \
 	  $(BIN)/python bench/$$name.py || exit 1; done
 

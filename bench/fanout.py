@@ -1,16 +1,18 @@
 """What the reference backend spends on an event for one watcher: processor time, with 1,000 watchers of a session.
 
-Against a server that does nothing but write one ready frame of the same size to all its connections, as often.
+Against a server that does nothing but write one ready frame of the same size to all its connections, as often, and
+against one in Node with the package `ws` that sends a text of that size to each of its clients.
 
 make bench ARGS=fanout
 """
 
 import asyncio
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ TURNS = 5
 TURN_S = 5.0
 OPENED_AT_ONCE = 50
 OPEN_S = 20.0
-AIM_US = 9.3
+AIM = 0.8  # of what the server in Node takes
 EVENT = b'"type":"event"'
 REQUEST = (
     "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -42,7 +44,10 @@ REQUEST = (
 PING = b"\x89\x04"  # with four bytes, as this server's are; in no text that it sends
 PONG = b"\x8a\x84\0\0\0\0"
 BARE_SERVER = Path(__file__).with_name("bare_server.py")
-ALONE, ALL, BARE = "one watcher", "reference backend", "nothing but writing"
+NODE_SERVER = Path(__file__).with_name("ws_server.cjs")
+NODE_PACKAGES = Path(__file__).parents[1] / "examples" / "node"
+ALONE, ALL, BARE, NODE = "one watcher", "reference backend", "nothing but writing", "Node ws"
+FOR_WATCHERS = "of that for the watchers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +173,24 @@ async def backend(folder: Path) -> AsyncIterator[Served]:
 
 
 @contextmanager
-def bare(frame_bytes: int) -> Iterator[Served]:
-    """The server to compare with."""
-    argv = [sys.executable, str(BARE_SERVER), str(EVENTS_PER_S), str(frame_bytes)]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+def started(argv: Sequence[str], cwd: Path | None = None) -> Iterator[Served]:
+    """A server to compare with: it prints its port, and ends when its standard input does."""
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=cwd) as process:
         assert process.stdin is not None  # they are pipes
         assert process.stdout is not None
         port = int(process.stdout.readline())
         yield Served(process.pid, f"127.0.0.1:{port}", "/")
         process.stdin.close()
+
+
+def node() -> str:
+    """Where Node is, with the package `ws`; "" if there is none."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        return ""
+    if not (NODE_PACKAGES / "node_modules" / "ws").is_dir():
+        subprocess.run([npm, "ci", "--silent", "--no-audit", "--no-fund"], cwd=NODE_PACKAGES, check=True)
+    return node
 
 
 async def run() -> dict[str, list[Measured]]:
@@ -185,38 +199,43 @@ async def run() -> dict[str, list[Measured]]:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         async with backend(Path(folder)) as replica:
             size = round((await measure(replica)).bytes_each)
-            frames = stack.enter_context(bare(size))
+            told = [str(EVENTS_PER_S), str(size)]
+            others = {BARE: stack.enter_context(started([sys.executable, str(BARE_SERVER), *told]))}
+            if program := node():
+                others[NODE] = stack.enter_context(started([program, str(NODE_SERVER), *told], NODE_PACKAGES))
             for _ in range(TURNS):
                 found[ALONE].append(await measure(replica, 1))
                 found[ALL].append(await measure(replica))
-                found[BARE].append(await measure(frames))
+                for name, other in others.items():
+                    found[name].append(await measure(other))
     return found
 
 
 def main() -> None:
-    """Both, and how much dearer the backend is."""
+    """All of them, and how much dearer or cheaper the backend is."""
     heading(
         f"Fan-out: {WATCHERS:,} watchers x {EVENTS_PER_S}/s on one session, {TURNS} turns of {TURN_S:g} s, "
-        f"median (least to most; aim: {AIM_US:g} us)"
+        f"median (least to most; aim: {AIM:g} of Node ws)"
     )
     found = uvloop.run(run())
-    alone, all_, frames = (found[name] for name in (ALONE, ALL, BARE))
-    spread = [
-        (turn.cpu_share - one.cpu_share) / (turn.rate - one.rate) * 1e6 for turn, one in zip(all_, alone, strict=True)
+    costs = {name: [turn.cpu_us for turn in turns] for name, turns in found.items()}
+    costs[FOR_WATCHERS] = [
+        (turn.cpu_share - one.cpu_share) / (turn.rate - one.rate) * 1e6
+        for turn, one in zip(found[ALL], found[ALONE], strict=True)
     ]
-    base = [turn.cpu_us for turn in frames]
     rows = []
-    for name, costs, turns in (
-        (ALL, [turn.cpu_us for turn in all_], all_),
-        ("of that for the watchers", spread, []),
-        (BARE, base, frames),
-    ):
-        rates = median([turn.rate for turn in turns], 0) if turns else "-"
-        at_once = median([turn.at_once for turn in turns]) if turns else "-"
-        rows.append((name, median(costs), ratio(costs, base), rates, at_once))
-    table(("", "server's CPU us an event", "of bare", "events/s", "events in one read"), rows)
-    print(f"an event has {all_[0].bytes_each:,.0f} bytes; with one watcher the replica takes", end=" ")
-    print(f"{median([turn.cpu_share * 1e3 for turn in alone])} ms of processor time a second")
+    for name in (ALL, FOR_WATCHERS, BARE, NODE):
+        if name in costs:
+            turns = found.get(name, [])
+            of_node = ratio(costs[name], costs[NODE]) if NODE in costs else "-"
+            rates = median([turn.rate for turn in turns], 0) if turns else "-"
+            at_once = median([turn.at_once for turn in turns]) if turns else "-"
+            rows.append((name, median(costs[name]), ratio(costs[name], costs[BARE]), of_node, rates, at_once))
+    table(("", "server's CPU us an event", "of writing", "of Node ws", "events/s", "events in one read"), rows)
+    if NODE not in costs:
+        print("Without Node and npm there is nothing to compare with the package ws.")
+    print(f"an event has {found[ALL][0].bytes_each:,.0f} bytes; with one watcher the replica takes", end=" ")
+    print(f"{median([turn.cpu_share * 1e3 for turn in found[ALONE]])} ms of processor time a second")
 
 
 if __name__ == "__main__":
