@@ -89,6 +89,7 @@ class Http:
     events: Endpoint | None = None
     search: Endpoint | None = None
     instances: Endpoint | None = None
+    running: str | None = None
     update_field: str | None = None
     cursor_header: str | None = None
     idempotency_header: str | None = None
@@ -132,6 +133,8 @@ class Redis:
     lock: str | None = None
     fence: str | None = None
     events: str | None = None
+    epoch: str | None = None
+    epoch_field: str | None = None
     also: tuple[str, ...] = ()
 
 
@@ -151,6 +154,7 @@ class Timing:
     heartbeat_ttl_s: float | None = None
     self_fence_s: float | None = None
     takeover_scan_s: float | None = None
+    takeover_s: float | None = None
     lock_ttl_s: float | None = None
     lock_wait_s: float | None = None
     session_timeout_s: float | None = None
@@ -248,7 +252,7 @@ def _check(contract: Contract) -> None:
     for key in ("read", "update", "delete", "events"):
         endpoint: Endpoint | None = getattr(contract.http, key)
         _placed(endpoint and endpoint.path, "{id}", f"http.{key}")
-    for key in ("session", "websocket", "lock", "fence", "events"):
+    for key in ("session", "websocket", "lock", "fence", "events", "epoch"):
         _placed(getattr(contract.redis, key), "{id}", f"redis.{key}")
     for key in ("owned", "heartbeat"):
         _placed(getattr(contract.redis, key), "{instance}", f"redis.{key}")

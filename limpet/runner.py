@@ -17,7 +17,9 @@ from limpet import contract as contracts
 from limpet import history as histories
 from limpet.checkers import (
     affinity,
+    availability,
     continuity,
+    drain,
     heartbeat,
     history,
     identity,
@@ -28,6 +30,7 @@ from limpet.checkers import (
     session_record,
     shared_view,
     stickiness,
+    takeover,
 )
 from limpet.clock import eventually, unix_s
 from limpet.contract import Contract
@@ -52,6 +55,9 @@ CHECKERS: Mapping[str, Checker] = {
     "locking": interleavings.check,
     "history": history.check,
     "continuity": continuity.check,
+    "takeover": takeover.check,
+    "drain": drain.check,
+    "availability": availability.check,
 }
 CONTRACT_COPY = "contract.toml"
 TURNS = ".turns"  # a file that the workers of a run lock; not empty once one runs alone

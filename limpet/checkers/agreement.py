@@ -30,7 +30,7 @@ class Stream:
     Attributes:
         first: number -> where it was received first.
         end: the number of its end and the line, None where nobody got it.
-        undisturbed: whether no fault was made in this run, so that nothing may be lost.
+        undisturbed: whether its watchers had left before the first fault was made, so that nothing may be lost.
     """
 
     session: str
@@ -42,7 +42,8 @@ class Stream:
 
 def of_session(section: Section, legs: Sequence[Leg], deleted: Op | None) -> Iterator[Flaw]:
     """All that is wrong with one session's streams. `legs` are those of this session, in order of their lines."""
-    undisturbed = next(section.of("fault"), None) is None
+    struck_no = next((no for no, _ in section.of("fault", op="inject")), len(section.lines) + 1)
+    undisturbed = all(leg.closed[0] < struck_no if leg.closed else struck_no > len(section.lines) for leg in legs)
     by_stream: dict[str, list[Leg]] = defaultdict(list)
     for leg in legs:
         by_stream[leg.stream].append(leg)
@@ -195,7 +196,8 @@ def _behind(section: Section, stream: Stream) -> Iterator[Flaw]:
             continue
         seq = numbers[place]
         no, line = stream.first[seq]
-        waited_s = min(seconds_between(line, until), seconds_between(leg.opened[1], until))
+        own = leg.messages[-1][1] if leg.messages else leg.opened[1]  # who still catches up is not left behind
+        waited_s = min(seconds_between(line, until), seconds_between(own, until))
         if waited_s >= LATE_S:
             seen = f"a watcher of {stream.session} got nothing after {leg.position}, and another got {seq}"
             expected = f"every message within {LATE_S:g} s"

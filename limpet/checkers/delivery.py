@@ -24,6 +24,7 @@ Rule = Literal[
     "resume",
     "refused resume",
     "source count",
+    "interruptions",
 ]
 
 
@@ -155,8 +156,8 @@ def _resumed(leg: Leg, after: int) -> Iterator[Flaw]:
         no, first = leg.messages[0]
         if leg.recovered and first.op == "gap":
             yield Flaw("resume", f"{said} and was recovered, with a gap", "recovered: false", (*lines, no))
-        elif not leg.recovered and first.op != "gap":
-            yield Flaw("resume", f"{said}, was not recovered and lost nothing", "recovered: true", (*lines, no))
+        elif not leg.recovered and not leg.gaps and leg.end:  # the gap may lie further on, where it did not come to
+            yield Flaw("resume", f"{said}, was not recovered and lost nothing", "recovered: true", (*lines, leg.end[1]))
 
 
 def _a(kind: str) -> str:

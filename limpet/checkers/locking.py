@@ -11,7 +11,7 @@ from limpet.checkers.exclusion import Change, Story, replay
 from limpet.checkers.lock_leaks import ACQUISITIONS, disturbed, none_leaks
 from limpet.checkers.lock_replay import UNKNOWN, Hold, who
 from limpet.checkers.parts import PartBuilder
-from limpet.checkers.redis_commands import commands
+from limpet.checkers.redis_commands import commands, smaller
 from limpet.contract import Contract
 from limpet.history import Section
 from limpet.verdict import Judgement, Part
@@ -177,7 +177,7 @@ def _fences(section: Section, contract: Contract, story: Story) -> PartBuilder:
             part.find(
                 f"the fence of {hold.session} is {hold.fence!r}", expected="a whole number", lines=(hold.fence_no,)
             )
-        elif before and not _smaller(before.fence, hold.fence):
+        elif before and not smaller(before.fence, hold.fence):
             part.find(
                 f"{who(hold)} got the fence {hold.fence} for {hold.session} after {before.fence} was handed out",
                 expected="a larger one",
@@ -185,12 +185,6 @@ def _fences(section: Section, contract: Contract, story: Story) -> PartBuilder:
             )
         last[hold.session] = hold
     return part
-
-
-def _smaller(one: str, other: str) -> bool:
-    """Of whole numbers of any length."""
-    one, other = one.lstrip("0"), other.lstrip("0")
-    return (len(one), one) < (len(other), other)
 
 
 def _stale(section: Section, contract: Contract, story: Story) -> PartBuilder:

@@ -84,3 +84,12 @@ class Answerers:
         if contract.http.instance_header or (contract.redis.owned and not contract.websocket.any_replica):
             return ""
         return "http.instance_header is not in the contract"
+
+
+def lacks(contract: Contract, *names: str) -> str:
+    """Which of these keys the contract lacks first, in words; "" when it has all."""
+    for name in names:
+        table, _, key = name.partition(".")
+        if getattr(getattr(contract, table), key, None) is None:
+            return f"{name} is not in the contract"
+    return ""

@@ -130,6 +130,12 @@ def write(command: Command, key: str) -> Write | None:
         return Write("other")
 
 
+def smaller(one: str, other: str) -> bool:
+    """Of whole numbers of any length, as Redis has them."""
+    one, other = one.lstrip("0"), other.lstrip("0")
+    return (len(one), one) < (len(other), other)
+
+
 def _set(command: Command) -> Write:
     value, options = command.args[1], [option.upper() for option in command.args[2:]]
     ttl_ms = _ttl_ms(command, options)

@@ -1,18 +1,19 @@
 """A watcher that wants all of a session's stream: whenever its connection ends before the session does, it comes back.
 
 It comes back at once, then every 20 to 50 ms for the first second, then less and less often with jitter, and resumes
-where it stood. So a user's browser should do it. It can also be made to go away and come back by choice.
+where it stood. So a user's browser should do it. A connection that brought events, or stood for a while, was a good
+one: after it the tries begin anew. It can also be made to go away and come back by choice.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Self
 
 from limpet.clients.sessions import User
 from limpet.clients.streams import Place, Watcher
-from limpet.clock import sleep
+from limpet.clock import Deadline, sleep
 
 SOON_S = (0.02, 0.05)
 SOON_FOR_S = 1.0
@@ -22,14 +23,11 @@ THERE_WITHIN_S = 10.0  # it is waited for so long; it goes on trying
 ENDED, NO_SESSION = 1000, 4404  # there is nothing to come back for
 
 
-def pauses_s(random: Random) -> Iterator[float]:
-    """How long to wait before each try; no end."""
+def pauses_s(random: Random, soon: Callable[[], bool]) -> Iterator[float]:
+    """How long to wait before each try; no end. `soon` tells whether the first second is still running."""
     yield 0.0
-    passed_s = 0.0
-    while passed_s < SOON_FOR_S:
-        pause_s = random.uniform(*SOON_S)
-        passed_s += pause_s
-        yield pause_s
+    while soon():
+        yield random.uniform(*SOON_S)
     longest_s = SOON_S[1]
     while True:
         longest_s = min(longest_s * BACK_OFF, BACK_OFF_S_MAX)
@@ -82,13 +80,18 @@ class Follower:
                 await self._task
         await self.watcher.close()
 
+    def _tries(self) -> Iterator[float]:
+        """The pauses of one who begins to try now; how long a try itself takes counts too."""
+        first = Deadline(SOON_FOR_S)
+        return pauses_s(self._random, lambda: not first.passed())
+
     async def _arrive(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(THERE_WITHIN_S):
                 await self._there.wait()
 
     async def _follow(self, session: str, place: Place | None) -> None:
-        watcher, pauses = self.watcher, pauses_s(self._random)
+        watcher, pauses = self.watcher, self._tries()
         try:
             while not (watcher.over or watcher.code in (ENDED, NO_SESSION)):
                 await sleep(next(pauses))
@@ -96,11 +99,12 @@ class Follower:
                 if not await watcher.connect(session, place):
                     continue
                 self._there.set()
+                a_while = Deadline(SOON_FOR_S)
                 await watcher.ended()
-                if watcher.events > had:
-                    pauses = pauses_s(self._random)
                 place = watcher.place or place
+                good = watcher.events > had or a_while.passed()
                 await sleep(self._pause_s)
                 self._pause_s = 0.0
+                pauses = self._tries() if good else pauses
         finally:
             self._there.set()

@@ -135,6 +135,10 @@ def parse(lines: list[bytes]) -> list[Monitored]:
 
 
 def _plain(word: bytes) -> bytes:
+    quoted = word.replace(b'\\"', b'"')  # of JSON that is all, and a hundred times in each event
+    if b"\\" not in quoted:
+        return quoted
+
     def one(escape: re.Match[bytes]) -> bytes:
         code = escape[1]
         return bytes((int(code[1:], 16),)) if len(code) > 1 else ESCAPED.get(code, code)

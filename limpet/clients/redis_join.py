@@ -24,6 +24,7 @@ NOT_ALWAYS_SHOWN = frozenset(
 )
 SEARCHED = 1000  # exchanges of a connection, before a line is given up
 MARGIN_NS = 250_000_000  # by which two clocks may have drifted apart in a run
+CLOCKS_NS = 200_000  # to which they nearly always agree
 REDACTED = b"(redacted)"
 
 
@@ -127,19 +128,19 @@ class _Followed:
         self._next = 0
 
     def find(self, seen: Monitored) -> Exchange | None:
-        late = -1
+        best, best_off_ns = -1, MARGIN_NS + 1
         for place in range(self._next, min(self._next + SEARCHED, len(self.exchanges))):
             exchange = self.exchanges[place]
             lag_ns = self._lag_ns(seen, exchange)
             if lag_ns < -MARGIN_NS:
                 break  # this one was sent later, and so were all behind it
             took_ns = exchange.replied_ns - exchange.sent_ns if exchange.replied_ns else lag_ns
-            if not _same(seen, exchange) or lag_ns > took_ns + MARGIN_NS:
-                continue
-            if lag_ns <= MARGIN_NS:
-                return self._take(place)
-            late = place if late < 0 else late  # the server was slow, unless an equal one was sent just now
-        return self._take(late) if late >= 0 else None
+            off_ns = max(0, -lag_ns, lag_ns - took_ns)  # outside the time between its sending and its reply
+            if off_ns < best_off_ns and _same(seen, exchange):
+                best, best_off_ns = place, off_ns
+                if off_ns <= CLOCKS_NS:
+                    break  # of several that fit, the first; only among those that do not, the nearest
+        return self._take(best) if best >= 0 else None
 
     def _take(self, place: int) -> Exchange:
         self._next = place + 1

@@ -36,7 +36,7 @@ class Looker:
             return {}
         names = [
             pattern.format(id=session)
-            for pattern in (keys.session, keys.websocket, keys.lock, keys.fence, keys.events, *keys.also)
+            for pattern in (keys.session, keys.websocket, keys.lock, keys.fence, keys.events, keys.epoch, *keys.also)
             if pattern and "{id}" in pattern
         ]
         async with self._recorder.operation("look", session, step) as done:
@@ -96,6 +96,25 @@ class Looker:
             seen = {_instance(pattern, name): {"value": next(answers), "ttl_ms": next(answers)} for name in names}
             done.ok(value=seen, server_time=_seconds(moment))
             return {name: key["value"] for name, key in seen.items()}
+        return {}
+
+    async def owners(self, step: str) -> dict[str, list[str]]:
+        """Who owns what: {instance: ids} of all owned sets, read in one transaction."""
+        pattern, redis = self._keys.owned, self._redis
+        if pattern is None or redis is None:
+            return {}
+        async with self._recorder.operation("owners", value=step) as done:
+            try:
+                names = [key async for key in redis.scan_iter(_glob(pattern), count=1000)]
+                async with redis.pipeline(transaction=True) as pipe:
+                    for name in names:
+                        pipe.execute_command("SMEMBERS", name)
+                    members = await pipe.execute()
+            except RedisError as error:
+                raise ClientError(f"{type(error).__name__}: {error}") from error
+            owned = {_instance(pattern, name): sorted(ids) for name, ids in zip(names, members, strict=True) if ids}
+            done.ok(value=owned, step=step)
+            return owned
         return {}
 
     async def locks(self) -> dict[str, int]:

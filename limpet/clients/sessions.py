@@ -4,9 +4,10 @@ A user keeps cookies as a browser does, so the ingress can make them stick. Noth
 not have come is recorded like any other.
 """
 
+import asyncio
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
@@ -96,6 +97,11 @@ class User:
         answer = await self.call(op, http.create, value=key, body=dict(body), headers=headers)
         return self._id(answer.body) if answer and answer.good else None
 
+    async def create_slowly(self, rest: asyncio.Event, *, op: str) -> str | None:
+        """As `create`, as from a slow line: half of the request is sent, and the other half when `rest` is set."""
+        answer = await self.call(op, self.contract.http.create, body=dict(self.contract.http.body), rest=rest)
+        return self._id(answer.body) if answer and answer.good else None
+
     async def read(self, session: str) -> Mapping[str, Any] | None:
         """One session as this user sees it, or None."""
         if self.contract.http.read is None:
@@ -147,11 +153,15 @@ class User:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        rest: asyncio.Event | None = None,
     ) -> Answer | None:
-        """Make one call and record it as `op`. None when nothing came back."""
+        """Make one call and record it as `op`. None when nothing came back.
+
+        With `rest` the second half of the body is sent when that is set.
+        """
         reads = endpoint.method in READS
         async with self.recorder.operation(op, session, value) as done:
-            answer = await self._send(endpoint, session=session, body=body, headers=headers, params=params)
+            answer = await self._send(endpoint, session=session, body=body, headers=headers, params=params, rest=rest)
             data = {"status": answer.status, **self._trace(answer)}
             if answer.good:
                 creates = endpoint == self.contract.http.create
@@ -174,13 +184,19 @@ class User:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        rest: asyncio.Event | None = None,
     ) -> Answer:
         if not self._sticky:
             self._http.cookies.clear()
+        method, url = endpoint.method, endpoint.url(id=session)
         try:
-            reply = await self._http.request(
-                endpoint.method, endpoint.url(id=session), json=body, headers=headers, params=params
-            )
+            if rest is None:
+                reply = await self._http.request(method, url, json=body, headers=headers, params=params)
+            else:
+                content = json.dumps(body).encode()
+                about = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
+                halves = _halves(content, rest)
+                reply = await self._http.request(method, url, content=halves, headers=about, params=params)
         except httpx.ConnectError as error:
             raise RefusedError(f"no connection: {error}") from error
         except httpx.HTTPError as error:
@@ -197,6 +213,12 @@ class User:
     def _id(self, body: Any) -> str | None:
         value = body.get(self.contract.http.id) if isinstance(body, dict) else None
         return value if isinstance(value, str) else None
+
+
+async def _halves(content: bytes, rest: asyncio.Event) -> AsyncIterator[bytes]:
+    yield content[: len(content) // 2]
+    await rest.wait()
+    yield content[len(content) // 2 :]
 
 
 @cache

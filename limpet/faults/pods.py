@@ -1,30 +1,32 @@
-"""Faults that take a replica away: deleted with grace, killed, or replaced with all others in a roll-out."""
+"""Faults that take a replica away: deleted with grace, killed, one too many, or replaced with all others."""
 
 from limpet.clock import eventually
 from limpet.errors import DeadlineError
-from limpet.targets.base import Action, Delete, Kill, Pod, RollOut, Target
-from limpet.targets.ready import all_ready
+from limpet.targets.base import Action, Delete, Kill, Pod, RollOut, Scale, Target
+from limpet.targets.ready import READY_WITHIN_S, all_ready
 
 EFFECT_WITHIN_S = 10.0
 
 
 class _PodFault:
-    """Takes the oldest ready pod; its process must be gone for the fault to have bitten."""
+    """Takes one pod; its process must be gone for the fault to have bitten."""
 
     name = ""
 
-    def __init__(self) -> None:
-        self._struck: Pod | None = None
+    def __init__(self, pod: Pod | None = None) -> None:
+        """`pod` None: the oldest that is ready."""
+        self._struck = pod
 
     def _action(self, pod: Pod) -> Action:
         raise NotImplementedError
 
     async def inject(self, target: Target) -> None:
-        """Choose the oldest ready pod and strike it."""
-        ready = [pod for pod in await target.pods() if pod.phase == "ready"]
-        if not ready:
-            raise DeadlineError(f"{self.name}: no pod is ready")
-        self._struck = ready[0]
+        """Strike it."""
+        if self._struck is None:
+            ready = [pod for pod in await target.pods() if pod.phase == "ready"]
+            if not ready:
+                raise DeadlineError(f"{self.name}: no pod is ready")
+            self._struck = ready[0]
         await target.act(self._action(self._struck))
 
     async def await_effect(self, target: Target) -> None:
@@ -49,7 +51,7 @@ class _PodFault:
 
 
 class DeletePod(_PodFault):
-    """Delete the oldest ready pod with its grace period."""
+    """Delete a pod with its grace period."""
 
     name = "pod delete"
 
@@ -58,12 +60,66 @@ class DeletePod(_PodFault):
 
 
 class KillPod(_PodFault):
-    """SIGKILL the oldest ready pod's process."""
+    """SIGKILL a pod's process."""
 
     name = "pod kill"
 
     def _action(self, pod: Pod) -> Action:
         return Kill(pod.name)
+
+
+class KillAnother(KillPod):
+    """The same while another fault lasts: it is over when as many are ready as were before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ready = 0
+
+    async def inject(self, target: Target) -> None:
+        """Kill it."""
+        self._ready = await _ready(target)
+        await super().inject(target)
+
+    async def await_recovery(self, target: Target) -> None:
+        """As many are ready and listed as were before."""
+
+        async def back() -> bool:
+            return await _ready(target) >= self._ready
+
+        await eventually(back, within_s=READY_WITHIN_S, what=f"{self._ready} replicas ready and listed again")
+
+
+async def _ready(target: Target) -> int:
+    return sum(pod.phase == "ready" and pod.listed for pod in await target.pods())
+
+
+class ScaleDown:
+    """Have one replica less."""
+
+    name = "scale down"
+
+    def __init__(self) -> None:
+        self._left = 0
+
+    async def inject(self, target: Target) -> None:
+        """Take the youngest away."""
+        self._left = target.replicas - 1
+        await target.act(Scale(self._left))
+
+    async def await_effect(self, target: Target) -> None:
+        """There are no more pods than that."""
+
+        async def fewer() -> bool:
+            return len(await target.pods()) == self._left
+
+        await eventually(fewer, within_s=EFFECT_WITHIN_S, what=f"{self._left} replicas left")
+
+    async def heal(self, target: Target) -> None:
+        """Nothing to take back: it is what was wanted."""
+
+    async def await_recovery(self, target: Target) -> None:
+        """As many replicas as declared are ready and listed."""
+        await all_ready(target)
 
 
 class ReplaceAll:

@@ -91,6 +91,11 @@ KEYS: Mapping[str, Key] = {
         "a gadget that runs on after its session's delete is seen only by the events it sends",
         '"GET /api/instances"',
     ),
+    "http.running": Key(
+        "where a replica's entry in that answer has the ids of the sessions whose gadgets run in it",
+        "that each gadget runs once is not judged",
+        '"gadgets.sessionId"',
+    ),
     "http.update_field": Key("the field that http.update changes", "nothing is updated", '"labels"'),
     "http.cursor_header": Key(
         "the header of a list's answer that names its next page", "the list is taken to be one page", '"X-Next-Cursor"'
@@ -165,6 +170,16 @@ KEYS: Mapping[str, Key] = {
         "what is left of it after a delete is found by the id in its name only",
         '"events:{id}"',
     ),
+    "redis.epoch": Key(
+        "the number that grows with every change of a session's owner",
+        "that it grows, and that a former owner appends nothing, is not judged",
+        '"epoch:{id}"',
+    ),
+    "redis.epoch_field": Key(
+        "the field of an entry of redis.events that has the epoch under which it was appended",
+        "that a former owner appends nothing is not judged",
+        '"epoch"',
+    ),
     "redis.also": Key(
         "further keys; all with {id} have to be gone, or to expire, after a delete",
         "only the keys above are looked at by name; leftovers are found by the id in them",
@@ -191,6 +206,11 @@ KEYS: Mapping[str, Key] = {
     ),
     "timing.takeover_scan_s": Key(
         "time between two looks for dead replicas", "takeover is allowed no time of its own for it", "1"
+    ),
+    "timing.takeover_s": Key(
+        "longest time from the death of a replica's process to the next event of its sessions",
+        "a takeover is allowed the life of a heartbeat and two looks",
+        "3",
     ),
     "timing.lock_ttl_s": Key("life of a lock", "that every lock expires in time is not judged", "10"),
     "timing.lock_wait_s": Key("longest wait for a lock", "waiting has no budget", "5"),

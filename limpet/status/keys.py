@@ -38,7 +38,7 @@ class Patterns:
     def __init__(self, redis: Redis) -> None:
         self.named = {kind: pattern for kind in TYPES if (pattern := getattr(redis, kind)) is not None}
         self._named = [(kind, _expression(pattern)) for kind, pattern in self.named.items()]
-        self._also = [_expression(pattern) for pattern in redis.also]
+        self._also = [_expression(pattern) for pattern in (*redis.also, redis.epoch) if pattern]
         # the more a pattern says, the earlier it is asked: `a:{id}` would take the keys of `a:b:{id}` for its own
         self._named.sort(key=lambda pair: -len(PLACEHOLDER.sub("", self.named[pair[0]])))
 

@@ -63,14 +63,14 @@ async def _ask(stack: Stack, user: User, session: str, when: str, watchers: list
         return running or len(now) >= wanted
 
     if http.events:
-        wanted = len(await _repeat(user, f"replay {when}", http.events, session, enough=settled, over=over))
+        wanted = len(await repeat(user, f"replay {when}", http.events, session, enough=settled, over=over))
     if http.search:
-        await _repeat(user, f"search {when}", http.search, session, enough=found, over=over)
+        await repeat(user, f"search {when}", http.search, session, enough=found, over=over)
     if http.events and http.search and not running:
-        await _repeat(user, f"replay {when}", http.events, session, enough=found, over=over)
+        await repeat(user, f"replay {when}", http.events, session, enough=found, over=over)
 
 
-async def _repeat(
+async def repeat(
     user: User,
     op: str,
     endpoint: Endpoint,

@@ -45,10 +45,10 @@ class Stack:
     async def __aexit__(self, *_: object) -> None:
         await self._open.aclose()
 
-    async def user(self, *, sticky: bool = True) -> User:
-        """A new user who arrives through the ingress."""
+    async def user(self, *, sticky: bool = True, timeout_s: float = TIMEOUT_S) -> User:
+        """A new user who arrives through the ingress, and waits so long for each answer."""
         return await self._open.enter_async_context(
-            User(self.contract, self.history, self.target.base_url, sticky=sticky)
+            User(self.contract, self.history, self.target.base_url, sticky=sticky, timeout_s=timeout_s)
         )
 
     async def direct(self, pod: Pod, *, timeout_s: float = TIMEOUT_S) -> User:
@@ -62,9 +62,9 @@ class Stack:
             Watcher(self.contract, self.history, user.base_url, cookie=user.cookie, whole=whole)
         )
 
-    async def follower(self, user: User) -> Follower:
-        """A watcher that arrives where `user` does, comes back whenever its stream is cut, and records all it gets."""
-        watcher = await self.watcher(user, whole=True)
+    async def follower(self, user: User, *, whole: bool = True) -> Follower:
+        """A watcher that arrives where `user` does and comes back whenever its stream is cut; `whole` as of those."""
+        watcher = await self.watcher(user, whole=whole)
         return await self._open.enter_async_context(Follower(watcher, Random(self.random.getrandbits(64))))
 
     async def snapshot(self) -> list[Pod]:

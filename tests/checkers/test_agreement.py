@@ -56,6 +56,19 @@ def test_a_watcher_that_is_left_behind_is_violated(gadget: Contract) -> None:
     right(gadget, lambda x: tell(x, LATE_S - 0.1))
 
 
+def test_a_watcher_that_still_catches_up_is_held(gadget: Contract) -> None:
+    def tell(x: Session) -> None:
+        x.joins(1, 0)
+        x.gets(1, *range(1, 9))
+        x.resumes(2, 0)
+        for seq in range(1, 8):
+            x.script.wait(LATE_S / 5)
+            x.gets(2, seq)
+        x.leaves(2)
+
+    right(gadget, tell)
+
+
 def test_a_watcher_that_is_cut_off_may_lack_what_others_have(gadget: Contract) -> None:
     def tell(x: Session) -> None:
         x.joins(1, 0)

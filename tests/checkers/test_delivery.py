@@ -6,18 +6,18 @@ import pytest
 from checkers.delivery_story import STREAM, Session, beside
 from checkers.expect import held, part, violated
 
-from limpet.checkers.continuity import check
+from limpet.checkers.continuity import delivered
 from limpet.contract import Contract
 
 Tell = Callable[[Session], None]
 
 
 def right(contract: Contract, tell: Tell, *, fault: bool = False) -> None:
-    held(check(beside(tell, fault=fault).section(), contract))
+    held(delivered(beside(tell, fault=fault).section(), contract))
 
 
 def wrong(contract: Contract, tell: Tell, *parts: str, fault: bool = False) -> str:
-    judgement = check(beside(tell, fault=fault).section(), contract)
+    judgement = delivered(beside(tell, fault=fault).section(), contract)
     violated(judgement, *parts)
     return part(judgement, parts[0]).reason
 
@@ -262,8 +262,27 @@ def test_a_resume_that_loses_nothing_and_says_it_did_is_violated(gadget: Contrac
         x.connect(1, 41, STREAM)
         x.told(1, 41, recovered=False)
         x.gets(1, 42)
+        x.ends(1, 43)
 
     wrong(gadget, tell, "resume")
+
+
+def test_a_loss_further_on_is_announced_where_it_lies_or_not_yet(gadget: Contract) -> None:
+    def a_gap_further_on(x: Session) -> None:
+        x.connect(1, 41, STREAM)
+        x.told(1, 41, recovered=False)
+        x.gets(1, 42)
+        x.gap(1, 43, 45)
+        x.gets(1, 46)
+        x.ends(1, 47)
+
+    def cut_off_before_it(x: Session) -> None:
+        x.connect(1, 41, STREAM)
+        x.told(1, 41, recovered=False)
+        x.gets(1, 42)
+
+    for tell in (a_gap_further_on, cut_off_before_it):
+        right(gadget, tell, fault=True)
 
 
 def test_a_resume_without_a_stream_is_one_of_the_present_stream(gadget: Contract) -> None:

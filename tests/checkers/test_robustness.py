@@ -5,7 +5,11 @@ from collections.abc import Callable
 import pytest
 from checkers import (
     delivery_story,
+    endurance_story,
+    takeover_story,
     test_affinity,
+    test_availability,
+    test_drain,
     test_heartbeat,
     test_history,
     test_identity,
@@ -39,9 +43,32 @@ class FewMessages(delivery_story.Story):
     moves = 3
 
 
+class FewWatchers(endurance_story.Endurance):
+    sessions = watchers = 2
+    ticks = 1
+    orphans = 1
+    silent_ticks = 4
+
+
+class FewOrphans(takeover_story.Story):
+    sessions = 6
+    doomed = 1
+    ticks = 1
+
+
 class LittleWork(test_scaling.Story):
     rounds = 2
     sessions_per_replica = 1
+
+
+class FewLosses(test_availability.Story):
+    requests = 3
+    faults = ("pod kill", "pod pause")
+
+
+class FewStreams(test_drain.Story):
+    sessions = 1
+    requests = 5
 
 
 STORIES: dict[str, Callable[[], Script]] = {
@@ -55,7 +82,10 @@ STORIES: dict[str, Callable[[], Script]] = {
     "scaling": lambda: LittleWork().tell(),
     "heartbeat": lambda: SlowLooks().tell(),
     "history": lambda: FewEvents().tell(4),
-    "continuity": lambda: FewMessages().tell(),
+    "continuity": lambda: FewWatchers().endure(FewMessages().tell()),
+    "takeover": lambda: FewOrphans().tell(),
+    "drain": lambda: FewStreams().tell(),
+    "availability": lambda: FewLosses().tell(),
 }
 
 

@@ -18,6 +18,7 @@ from limpet import contract as contracts
 from limpet import history as histories
 from limpet import shipped
 from limpet.checkers.connections import Leg, legs
+from limpet.clients import follower
 from limpet.clients.follower import BACK_OFF_S_MAX, SOON_FOR_S, SOON_S, Follower, pauses_s
 from limpet.clients.sessions import User
 from limpet.clients.streams import Place, Watcher
@@ -219,11 +220,45 @@ async def test_messages_of_others_and_of_other_content_are_told_apart(tmp_path: 
 
 
 def test_it_tries_at_once_then_soon_then_less_and_less_often() -> None:
-    pauses = list(islice(pauses_s(Random(1)), 80))
+    pauses: list[float] = []
+    tries = pauses_s(Random(1), lambda: sum(pauses) < SOON_FOR_S)
+    pauses += islice(tries, 1)
+    for _ in range(80):
+        pauses.append(next(tries))
     assert pauses[0] == 0.0
     soon = [pause for pause in pauses[1:] if SOON_S[0] <= pause <= SOON_S[1]]
-    assert sum(soon) >= SOON_FOR_S
-    assert sum(soon) < SOON_FOR_S + SOON_S[1] + 0.1
+    assert SOON_FOR_S <= sum(soon) < SOON_FOR_S + SOON_S[1] + 0.1
     late = pauses[-10:]
     assert all(BACK_OFF_S_MAX / 2 <= pause <= BACK_OFF_S_MAX for pause in late)
     assert len(set(late)) == 10
+
+
+def test_the_first_second_is_over_also_when_a_single_try_took_it() -> None:
+    _, *pauses = islice(pauses_s(Random(1), lambda: False), 6)
+    assert all(SOON_S[1] <= pause for pause in pauses)
+
+
+@pytest.mark.parametrize("good", [True, False])
+async def test_after_a_good_connection_it_begins_anew_and_after_a_bad_one_it_does_not(
+    tmp_path: Path, contract: Contract, monkeypatch: pytest.MonkeyPatch, *, good: bool
+) -> None:
+    waited: list[float] = []
+
+    async def at_once(pause_s: float) -> None:
+        waited.append(pause_s)
+        await asyncio.sleep(0)
+
+    async def by(connection: Connection) -> None:
+        await connection.told(0)
+        if good:
+            await asyncio.sleep(0.1)  # longer than what counts as a while here; no event comes
+        await (connection.end(1) if connection.number == 5 else connection.socket.close(1012))
+
+    monkeypatch.setattr(follower, "SOON_FOR_S", 0.05 if good else 60.0)
+    monkeypatch.setattr(follower, "sleep", at_once)
+    async with served(by, tmp_path / "h", contract) as (one, _, paths):
+        await one.start(SESSION)
+        await one.ended()
+    assert len(paths) == 6
+    tries = waited[::2]  # every other pause is that of a watcher who left by choice
+    assert [pause == 0.0 for pause in tries] == [True] + [good] * 5

@@ -294,6 +294,14 @@ def test_a_command_that_a_slow_server_carried_out_late_is_joined() -> None:
     assert [one.exchange and one.exchange.reply for one in joined] == [1, 2]
 
 
+def test_one_of_several_equal_commands_that_was_carried_out_late_is_not_taken_for_the_next() -> None:
+    records = [took(10, 1, 1.4, "PING"), took(11, 1.41, 1.42, "GET", "x"), took(12, 1.5, 1.51, "PING")]
+    lines = [at(1.35, "PING"), at(1.415, "GET", "x"), at(1.505, "PING")]
+    joined, counts = join(lines, records, from_ns=0, until_ns=5_000_000_000, ahead_us=0)
+    assert [one.exchange and one.exchange.reply for one in joined] == [10, 11, 12]
+    assert counts.joined == counts.links == 3
+
+
 def test_an_address_that_comes_again_goes_on_with_the_next_connection() -> None:
     lines = [seen(0, "GET", "a"), seen(1, "GET", "a")]
     records = [passed(1, "GET", "a", reply="2", connection=2), passed(1, "GET", "a", reply="1", connection=1)]

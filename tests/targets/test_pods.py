@@ -15,6 +15,7 @@ from limpet.targets.local.target import LocalTarget
 from limpet.targets.ready import all_ready
 
 GRACE_S = 0.5  # of the bench's contract
+LEFT = "left the ingress"
 
 
 async def test_a_killed_pod_is_restarted_in_place(bench: Bench) -> None:
@@ -45,7 +46,10 @@ async def test_a_deleted_pod_is_replaced_under_a_new_name_and_port(bench: Bench)
         assert pods[1].address not in (old.address, other.address)
         assert pods[1].restarts == 0
         assert there_are([old.pid]) == []
-    assert _events(bench, "backend-1") == ["started", "ready", "listed", "terminating", "unlisted", "exited"]
+    events = ["started", "ready", "listed", "terminating", "unlisted", "asked to stop", "exited"]
+    assert _events(bench, "backend-1") == events
+    with_ingress = [line.op for line in _of(bench, "backend-1")]
+    assert with_ingress.index("unlisted") < with_ingress.index(LEFT) < with_ingress.index("exited")
     assert _exit_status(bench, "backend-1") == [-15]
 
 
@@ -54,7 +58,7 @@ async def test_a_pod_that_ignores_its_end_is_killed_after_its_grace_period(bench
     async with target:
         await target.act(Delete("backend-1"))
     assert _exit_status(bench, "backend-1") == [-9]
-    assert GRACE_S <= _between_s(bench, "terminating", "exited") < GRACE_S + 3
+    assert GRACE_S <= _between_s(bench, "asked to stop", "exited") < GRACE_S + 3
 
 
 async def test_a_pod_deleted_without_grace_is_killed_at_once(bench: Bench) -> None:
@@ -62,6 +66,7 @@ async def test_a_pod_deleted_without_grace_is_killed_at_once(bench: Bench) -> No
     async with target:
         await target.act(Delete("backend-1", grace_s=0))
     assert _exit_status(bench, "backend-1") == [-9]
+    assert "asked to stop" not in _events(bench, "backend-1")
 
 
 async def test_a_killed_pod_takes_all_its_processes_with_it(bench: Bench) -> None:
@@ -194,7 +199,8 @@ def _of(bench: Bench, name: str) -> list[Line]:
 
 
 def _events(bench: Bench, name: str) -> list[str]:
-    return [line.op for line in _of(bench, name)]
+    """Without the ingress's word, which comes when it comes."""
+    return [line.op for line in _of(bench, name) if line.op != LEFT]
 
 
 def _exit_status(bench: Bench, name: str) -> list[int]:

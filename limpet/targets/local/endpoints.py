@@ -1,7 +1,8 @@
 """Which pods the ingress sends clients to: the endpoints controller of the local target.
 
 Who is not ready leaves the ingress's file at once and counts as unlisted from then on. Who got ready is written into it
-at once too, and counts as listed when the ingress, asked, says so: reading its file takes it up to 0.2 s.
+at once too, and counts as listed when the ingress, asked, says so: reading its file takes it up to 0.2 s. When it says
+that it has left out who was unlisted is told too.
 """
 
 import asyncio
@@ -24,9 +25,11 @@ class Endpoints:
         listed: addresses (`host:port`) that the ingress sends clients to.
     """
 
-    def __init__(self, ingress: Traefik, changed: Callable[[str], None]) -> None:
-        """`changed` is told each address that gets listed or unlisted."""
+    def __init__(self, ingress: Traefik, changed: Callable[[str], None], left: Callable[[str], None]) -> None:
+        """`changed` is told each address that gets listed or unlisted, `left` each that the ingress has left out."""
         self.listed: set[str] = set()
+        self._leaving: set[str] = set()
+        self._left = left
         self._ingress = ingress
         self._changed = changed
         self._wanted: list[str] = []
@@ -68,6 +71,7 @@ class Endpoints:
 
     def _unlist(self, addresses: set[str]) -> None:
         self.listed -= addresses
+        self._leaving |= addresses
         for address in addresses:
             self._changed(address)
 
@@ -76,8 +80,11 @@ class Endpoints:
             self._asking = asyncio.create_task(self._ask_on())
 
     async def _ask_on(self) -> None:
-        while set(self._wanted) - self.listed:
+        while self._leaving or set(self._wanted) - self.listed:
             if await self._ingress.in_force():
+                leaving, self._leaving = self._leaving - set(self._wanted), set()
+                for address in leaving:
+                    self._left(address)
                 new = [address for address in self._wanted if address not in self.listed]
                 self.listed.update(new)
                 for address in new:

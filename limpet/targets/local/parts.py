@@ -39,9 +39,10 @@ class Parts:
         history: History,
         port: int,
         listing_changed: Callable[[str], None],
+        left_ingress: Callable[[str], None],
     ) -> None:
         self.ingress = Traefik(processes, logs / "traefik.log", port, ports.take(), contract)
-        self.endpoints = Endpoints(self.ingress, listing_changed)
+        self.endpoints = Endpoints(self.ingress, listing_changed, left_ingress)
         self.upstreams: dict[Dependency, int] = {}
         self._history = history
         self._all: dict[str, Part] = {"ingress": self.ingress}

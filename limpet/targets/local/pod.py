@@ -138,6 +138,7 @@ class LocalPod:
             async with self._starting:  # if it is just being started, it is ended then
                 process = self._process
             if process and grace_s > 0 and await process.wait(pre_stop_s) is None:
+                self._changed(self, "asked to stop", {})
                 process.signal(signal.SIGTERM)
                 await process.wait(grace_s)
             if process:

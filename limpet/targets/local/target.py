@@ -136,6 +136,7 @@ class LocalTarget:
             history=self._history,
             port=port,
             listing_changed=self._listing_changed,
+            left_ingress=self._left_ingress,
         )
         async with asyncio.TaskGroup() as group:
             for name in parts.names:
@@ -274,7 +275,12 @@ class LocalTarget:
 
     def _listing_changed(self, address: str) -> None:
         assert self._parts is not None  # which has told of this
-        event = "listed" if address in self._parts.endpoints.listed else "unlisted"
+        self._note_at(address, "listed" if address in self._parts.endpoints.listed else "unlisted")
+
+    def _left_ingress(self, address: str) -> None:
+        self._note_at(address, "left the ingress")
+
+    def _note_at(self, address: str, event: str) -> None:
         for pod in self._deployment.pods:
             if pod.spec.address == address:
                 self._note(pod, event)
