@@ -39,7 +39,10 @@ COST_S = {  # of a suite with scaled times; for the order and the time left
     "heartbeat": 25,
     "locking": 10,
     "history": 8,
-    "continuity": 9,
+    "continuity": 32,
+    "takeover": 14,
+    "drain": 10,
+    "availability": 13,
 }
 START_S = 3  # of a run
 OTHER_S = 10  # a suite that is not in the table

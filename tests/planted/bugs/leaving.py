@@ -14,8 +14,9 @@ def scale_down_loses_sessions() -> None:
     edit(
         Replica,
         "_leave",
-        'await self.upkeep.give_up("owner stopped", flush_s=self._settings.owner_stop_wait_s)',
+        "await self.ownership.leave(grace_s * GIVE_SHARE)\n    with",
         "for session in self.runner.sessions():\n"
         "        with contextlib.suppress(Exception):\n"
-        "            await self.lifecycle.delete(session.id)",
+        "            await self.lifecycle.delete(session.id)\n"
+        "    with",
     )

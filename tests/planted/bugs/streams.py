@@ -7,11 +7,12 @@ from planted.base import plant
 from planted.patching import edit, replace
 from reference_backend import keys, resume, watch
 from reference_backend.appender import Appender, Feed
+from reference_backend.followed import Watcher
 from reference_backend.frames import Batch
 from reference_backend.messages import Observed
 from reference_backend.redis_access import UNREACHABLE
 from reference_backend.replica import Replica
-from reference_backend.tail import Tail, Watcher
+from reference_backend.tail import Tail
 from reference_backend.watch import Watch
 
 LOOK_EVERY_S = 0.02
@@ -156,6 +157,8 @@ def gap_not_announced() -> None:
     So that something is no longer kept, streams are short here, and the history is not asked for what they lack.
     """
     edit(Appender, "__init__", "settings.stream_events", "200")
-    edit(Watch, "_source", "if recorded and recorded.last + 1 >= kept.first:", "if recorded is False:")
+    known = "if recorded and recorded.stream == kept.stream and recorded.first < kept.first:"
+    edit(Watch, "_source", known, "if recorded is False:")
+    edit(Watch, "_page", "if page and page[0][0] > seq + 1:", "if page is None:")
     edit(Watch, "_feed", "if beginning.gap:", "if beginning.gap is False:")
     edit(watch, "_send", "if seq > watcher.seq + 1:", "if seq < 0:")
