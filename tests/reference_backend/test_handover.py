@@ -37,7 +37,7 @@ async def test_a_session_migrates_there_and_back_and_its_watchers_do_not_notice(
             assert session["owner"] == to.instance
             assert int(str(session["epoch"])) >= epoch
             epoch = int(str(session["epoch"]))
-            assert await runs(two, url_of(one), made["id"]) == [to.instance]
+            await owner_becomes(two, url_of(one), made["id"], [to.instance])
             received += await messages(watcher, 20)
     assert interruptions(received) == []
     assert [m["data"]["n"] for m in received if m["type"] == "event"] == list(range(1, len(received)))

@@ -11,7 +11,10 @@ from limpet import shipped
 from limpet.targets.local import programs
 from reference_backend.settings import Settings, variable
 
-NOT_FOR_THE_BACKEND = {"BACKEND_PRE_STOP_S"}  # the target's own: how long after leaving the endpoints SIGTERM comes
+NOT_FOR_THE_BACKEND = {
+    "BACKEND_PRE_STOP_S",  # the target's own: how long after leaving the endpoints SIGTERM comes
+    "BACKEND_TAKEOVER_S",  # a budget
+}
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
