@@ -47,6 +47,7 @@ class Locks:
         self._fence_ttl_ms = int((settings.session_timeout_s + settings.ended_keep_s + settings.lock_ttl_s) * 2000)
         self._queues: dict[str, tuple[asyncio.Lock, int]] = {}
         self._others_wait: set[str] = set()
+        self._releasing: set[asyncio.Task[None]] = set()
         self.waited = 0
         self.refused = 0
 
@@ -66,7 +67,7 @@ class Locks:
         self._queues[lock] = queue, users + 1
         try:
             try:
-                async with asyncio.timeout(self._wait_s):
+                async with asyncio.timeout(self._wait_s) if queue.locked() else contextlib.nullcontext():
                     await queue.acquire()
             except TimeoutError:
                 raise self._not_had(lock) from None
@@ -75,7 +76,7 @@ class Locks:
                 try:
                     yield hold
                 finally:
-                    await asyncio.shield(self._release(lock, hold.token))
+                    await self._release_surely(lock, hold.token)
             finally:
                 queue.release()
         finally:
@@ -146,6 +147,16 @@ class Locks:
             self._redis, [lock, fence], [token, self._ttl_ms, self._fence_ttl_ms]
         )
         return Hold(token, value.decode()) if granted else None
+
+    async def _release_surely(self, lock: str, token: str) -> None:
+        """Release; if the caller is cancelled meanwhile, in the background. A task for every release would be dear."""
+        try:
+            await self._release(lock, token)
+        except asyncio.CancelledError:
+            task = asyncio.create_task(self._release(lock, token))
+            self._releasing.add(task)
+            task.add_done_callback(self._releasing.discard)
+            raise
 
     async def _release(self, lock: str, token: str) -> None:
         try:
