@@ -80,6 +80,7 @@ class Http:
     delete: Endpoint
     body: Mapping[str, Any]
     fast_body: Mapping[str, Any] | None = None
+    quiet_body: Mapping[str, Any] | None = None
     id: str = "id"
     health: Endpoint | None = None
     ready: Endpoint | None = None

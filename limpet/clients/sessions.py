@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 
@@ -21,6 +21,7 @@ from limpet.history import History, Recorder
 TIMEOUT_S = 10.0
 PAGE_COUNT_MAX = 1000
 READS = ("GET", "HEAD")
+Pace = Literal["any", "fast", "quiet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,13 @@ class User:
             self._http.cookies.clear()
             self._http.cookies.set(self.contract.ingress.cookie, value)
 
-    async def create(self, key: str | None = None, *, op: str = "create", fast: bool = False) -> str | None:
+    async def create(self, key: str | None = None, *, op: str = "create", pace: Pace = "any") -> str | None:
         """Start a session; its id, or None if it was not made as far as is known.
 
-        With `fast` its source speaks fast, where the contract says how.
+        Its source speaks at this `pace`, where the contract says how.
         """
         http = self.contract.http
-        body = http.fast_body if fast and http.fast_body is not None else http.body
+        body = {"fast": http.fast_body, "quiet": http.quiet_body, "any": None}[pace] or http.body
         headers = {http.idempotency_header: key} if key and http.idempotency_header else {}
         answer = await self.call(op, http.create, value=key, body=dict(body), headers=headers)
         return self._id(answer.body) if answer and answer.good else None

@@ -60,6 +60,11 @@ KEYS: Mapping[str, Key] = {
         "continuity is judged at the pace of http.body",
         '{ type = "trace_tcp", namespace = "demo", rate = 100 }',
     ),
+    "http.quiet_body": Key(
+        "the JSON of a create whose source hardly ever speaks, for hundreds of sessions that nobody watches",
+        "those are made with http.body, and keep the machine busier",
+        '{ type = "trace_tcp", namespace = "demo", rate = 0.1 }',
+    ),
     "http.id": Key("the field of an answer that holds a session's id", '"id" is taken', '"id"'),
     "http.health": Key(
         "200 while the process lives",

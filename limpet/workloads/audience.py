@@ -69,6 +69,17 @@ class Audience:
         except DeadlineError as error:
             self._stack.history.note("gave up", "next event", why=str(error))
 
+    async def until(self, events: int, within_s: float) -> None:
+        """Wait until all of them together have had so many events; written down where they have not."""
+
+        async def enough() -> bool:
+            return sum(one.watcher.events for one in self.of(self.followers)) >= events
+
+        try:
+            await eventually(enough, within_s=within_s, what=f"{events} events in all")
+        except DeadlineError as error:
+            self._stack.history.note("gave up", "events", why=str(error))
+
     async def delete(self, session: str, user: User) -> None:
         """Delete a session, asked for again where it is not known whether it was."""
         self.sessions.remove(session)

@@ -10,7 +10,7 @@ import contextlib
 from limpet.checkers.agreement import END_WITHIN_S, LAG_S
 from limpet.checkers.continuity import SESSIONS
 from limpet.clients.follower import Follower
-from limpet.clients.sessions import User
+from limpet.clients.sessions import Pace, User
 from limpet.clients.streams import Place, Watcher
 from limpet.clock import Deadline, eventually, sleep
 from limpet.errors import DeadlineError
@@ -51,13 +51,13 @@ class _Cast:
         anywhere = stream is not None and stream.any_replica
         self._users = [users[(number + n) % len(users)] for n in range(len(users))] if anywhere else [self._home]
         self._resumes = stream is not None and "after" in (stream.resume or {})
-        self._fast = number % FAST == 1
+        self._pace: Pace = "fast" if number % FAST == 1 else "any"
         self._over = Deadline(OVER_S)
         self._session = ""
 
     async def play(self) -> None:
         """The whole life of the session."""
-        session = await insist(self._home, fast=self._fast)
+        session = await insist(self._home, pace=self._pace)
         if session is None:
             return
         self._session = session
@@ -65,7 +65,7 @@ class _Cast:
         await sleep(ROUND_S)
         cast.append(await self._follow(0))  # joins in the middle
         if self._resumes:
-            if not self._fast:
+            if self._pace == "any":
                 cast.append(await self._follow(1, Place(0)))
             for turn in range(ROUNDS):
                 if not self._over.passed():

@@ -56,7 +56,7 @@ async def roll_out(stack: Stack) -> None:
 
 
 async def _begin(user: User, number: int, sessions: dict[str, User]) -> None:
-    session = await insist(user, fast=number < FAST)
+    session = await insist(user, pace="fast" if number < FAST else "any")
     if session:
         sessions[session] = user
 

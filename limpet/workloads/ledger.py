@@ -3,17 +3,17 @@
 import asyncio
 from typing import Any
 
-from limpet.clients.sessions import User
+from limpet.clients.sessions import Pace, User
 from limpet.workloads.stack import Stack, at_most
 
 CONCURRENT = 8
 CREATE_TRIES = 5
 
 
-async def insist(user: User, key: str | None = None, *, op: str = "create", fast: bool = False) -> str | None:
+async def insist(user: User, key: str | None = None, *, op: str = "create", pace: Pace = "any") -> str | None:
     """A new session, asked for again (with the same key) when the answer was an error, a few times."""
     for _ in range(CREATE_TRIES):
-        session = await user.create(key=key, op=op, fast=fast)
+        session = await user.create(key=key, op=op, pace=pace)
         if session:
             return session
     return None
@@ -26,7 +26,7 @@ async def fill(stack: Stack, sessions: int) -> list[str]:
 
     async def one(number: int) -> None:
         user = users[number % CONCURRENT]
-        session = await insist(user)
+        session = await insist(user, pace="quiet")
         if session:
             made.append(session)
             if stack.contract.http.update_field:
@@ -43,7 +43,7 @@ async def fill_until(stack: Stack, over: asyncio.Event) -> list[str]:
     user = await stack.user()
     made: list[str] = []
     while not over.is_set():
-        session = await user.create()
+        session = await user.create(pace="quiet")
         if session:
             made.append(session)
     return made

@@ -8,7 +8,7 @@ import asyncio
 import glob
 
 from limpet.checkers.endurance import go_on_s
-from limpet.checkers.takeover import RESTS_S, SESSIONS
+from limpet.checkers.takeover import MESSAGES, RESTS_S, SESSIONS
 from limpet.clients.redis_trace import RedisTrace
 from limpet.clients.sessions import User
 from limpet.clock import sleep
@@ -22,6 +22,7 @@ from limpet.workloads.stack import Stack
 
 KILLS = 3
 LATE = 1  # which of them has its appends kept back; no session is deleted then
+ENOUGH_WITHIN_S = 30.0
 DELETED_AFTER_S = (0.0, 0.01, 0.03, 0.06)
 
 
@@ -40,6 +41,7 @@ async def orphan(stack: Stack) -> None:
             if not await _round(stack, audience, late=number == LATE):
                 break
         await sleep((stack.contract.timing.takeover_scan_s or 0.0) + RESTS_S)
+        await audience.until(MESSAGES, ENOUGH_WITHIN_S)
         await _look(stack, "later")
         await read_everywhere(stack, [])
         await audience.leave()
