@@ -5,7 +5,8 @@ The history has each schedule between two lines `schedule` (begin, end): the ses
 is judged by itself. An expiry is nothing but time: what comes behind it is judged as if the lock's time had passed.
 
 A backend without a fence cannot keep a holder that was overtaken from writing, and does not claim to; then only what
-happens to the locks is looked at.
+happens to the locks is looked at. Where single sessions cannot be read a lane looks at the list instead; how fresh a
+list is, `shared-view` judges.
 """
 
 import shlex
@@ -178,7 +179,7 @@ def _as_time_passes(lines: Sequence[Numbered], session: str) -> Iterator[Numbere
         elif line.type == "turn":
             data = {**line.data, "at_us": int(line.data.get("at_us", 0)) + later_us}
             yield no, Line(line.t, "redis", line.op, pod=line.pod, data=data)
-        elif line.session in ("", session) or line.op == "create":
+        elif (line.session in ("", session) or line.op == "create") and line.op != "list":
             yield no, line
 
 

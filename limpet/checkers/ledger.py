@@ -3,6 +3,7 @@
 A write of unknown outcome binds nobody: both its presence and its absence are right.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,11 @@ def entries(section: Section) -> dict[str, Entry]:
         if entry:
             (entry.deletes if op.call.op == "delete" else entry.updates).append(op)
     return ledger
+
+
+def last_looks(lists: Iterable[Op]) -> list[Op]:
+    """Of each process the list that it got last: what was late and came is not lost."""
+    return list({op.call.process: op for op in lists}.values())
 
 
 def updated_field(op: Op, contract: Contract) -> Any:

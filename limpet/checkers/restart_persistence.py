@@ -63,7 +63,7 @@ def _lost(  # noqa: PLR0917  the ledger and the reads are built once for all rou
         return part.done()
     start, end = bounds or (0, 0)
     ours = {id_: entry for id_, entry in book.items() if start < entry.created.call_no < end}
-    after = [op for op in lists if happened.line < op.call_no < end]
+    after = ledger.last_looks(op for op in lists if happened.line < op.call_no < end)
     part.had = len(ours) if after else 0
     for view in after:
         _judge_view(part, view, ours, fault)

@@ -118,7 +118,8 @@ def _kept(section: Section) -> Part:
     book = ledger.entries(section)
     part.had = len(book)
     views = {int(line.data["process"]): line for _, line in section.of("view")}
-    lists = [op for op in section.ops("list") if op.call.process in views and op.type == "ok" and op.done]
+    told = (op for op in section.ops("list") if op.call.process in views and op.type == "ok" and op.done)
+    lists = ledger.last_looks(told)
     if len({op.call.process for op in lists}) < STEPS[-1]:
         part.doubt = f"{len(lists)} of {STEPS[-1]} replicas told their list at the end"
     for op in lists:

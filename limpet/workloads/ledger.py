@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 from limpet.clients.sessions import Pace, User
+from limpet.clock import Deadline, sleep
 from limpet.workloads.stack import Stack, at_most
 
 CONCURRENT = 8
 CREATE_TRIES = 5
+LATE_S, LATE_EVERY_S = 3.0, 0.3
 
 
 async def insist(user: User, key: str | None = None, *, op: str = "create", pace: Pace = "any") -> str | None:
@@ -58,14 +60,23 @@ async def remove(stack: Stack, sessions: list[str]) -> None:
 
 
 async def read_everywhere(stack: Stack, sessions: list[str]) -> None:
-    """Each ready replica's list, asked past the ingress, and each session's record from one replica after the other."""
+    """Each ready replica's list, asked past the ingress, and each session's record from one replica after the other.
+
+    A list that lacks some of them is asked for again, for a while: one that is late is no loss.
+    """
     pods = [pod for pod in await stack.snapshot() if pod.phase == "ready"]
     views: list[User] = [await stack.direct(pod) for pod in pods]
     for pod, view in zip(pods, views, strict=True):
         stack.history.note("view", pod.name, process=view.recorder.process)
-        await view.list()
+        await _list_all(view, set(sessions))
     for number, session in enumerate(sessions if views else ()):
         await views[number % len(views)].read(session)
+
+
+async def _list_all(view: User, sessions: set[str]) -> None:
+    late = Deadline(LATE_S)
+    while sessions - set(await view.list() or ()) and not late.passed():
+        await sleep(LATE_EVERY_S)
 
 
 async def _delete(user: User, session: str) -> None:

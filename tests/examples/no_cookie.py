@@ -1,8 +1,9 @@
-"""A pytest plugin that plants one bug in the ingress: Traefik's file has no sticky cookie."""
+"""A pytest plugin that plants one bug in the ingress: Traefik's file has no sticky cookie.
 
-import json
+The file is written once, as ever: one that is changed in its place is read half by Traefik, which then answers 404.
+"""
+
 from collections.abc import Sequence
-from pathlib import Path
 
 from limpet.targets.local.traefik import Traefik
 
@@ -10,11 +11,9 @@ _route = Traefik.route
 
 
 def _without_cookie(self: Traefik, addresses: Sequence[str]) -> None:
+    cookie, self._cookie = self._cookie, ""
     _route(self, addresses)
-    file: Path = self._routes
-    table = json.loads(file.read_text(encoding="utf-8"))
-    table["http"]["services"]["backend"]["loadBalancer"].pop("sticky", None)
-    file.write_text(json.dumps(table), encoding="utf-8")
+    self._cookie = cookie
 
 
 Traefik.route = _without_cookie  # type: ignore[method-assign]  # planting it is the point
