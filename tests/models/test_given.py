@@ -58,6 +58,7 @@ def test_a_mistake_is_named_with_its_line_and_what_to_write() -> None:
     assert "h.jsonl line 1: register has no op 'writ'; did you mean 'write'?" in said(
         INVOKE.replace(b'"write"', b'"writ"')
     )
+    assert "register has no op 'swim'; it has read, write; --model" in said(INVOKE.replace(b"write", b"swim"))
     assert "line 2: process 1 begins an operation, and its last one (line 1) has not come back" in said(INVOKE, INVOKE)
     assert "line 1: process 1 completes 'write', which it never began" in said(OK)
     assert "it had begun 'write' (line 1)" in said(INVOKE, OK.replace(b'"write"', b'"read"'))
@@ -103,8 +104,9 @@ def test_a_time_out_of_etcd_is_no_answer() -> None:
 
 
 def test_lines_of_kv_are_read_with_their_escapes() -> None:
-    ((no, line),) = kv_lines(['{:process 0, :type :ok, :f :get, :key "5", :value "a \\"b\\" \\\\ c\\n"}\n'], "h")
-    assert (no, line.key, line.value) == (1, "5", 'a "b" \\ c\n')
+    ((no, line),) = kv_lines(['{:process 0, :type :ok, :f :get, :key "5", :value "a \\"b\\" \\\\ c\\n\\t\\r"}\n'], "h")
+    assert (no, line.key, line.value) == (1, "5", 'a "b" \\ c\n\t\r')
+    assert (line.process, line.type, line.op) == (0, "ok", "get")
     ((_, line),) = kv_lines(['{:process 0, :type :invoke, :f :get, :key "5", :value nil}'], "h")
     assert line.value is None
 
@@ -124,3 +126,11 @@ def test_other_lines_are_refused_with_their_number(
 ) -> None:
     with pytest.raises(HistoryError, match="h line 2"):
         list(parse(["\n", text], "h"))
+
+
+@pytest.mark.parametrize("parse", [etcd_lines, kv_lines])
+def test_a_long_line_that_is_refused_is_not_shown_whole(
+    parse: Callable[[Iterable[str], str], Iterator[Numbered]],
+) -> None:
+    with pytest.raises(HistoryError, match=f"'{'x' * 80}'"):
+        list(parse(["x" * 200], "h"))
