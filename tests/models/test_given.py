@@ -29,7 +29,7 @@ def test_an_operation_is_joined_from_its_two_lines() -> None:
 
 def test_an_operation_that_never_came_back_may_have_happened() -> None:
     (one,) = operations(json_lines([INVOKE], "h"), REGISTER, "h")
-    assert (one.end, one.lines, one.action.outcome) == (NEVER, (1,), "info")
+    assert (one.key, one.end, one.lines, one.action.outcome) == ("x", NEVER, (1,), "info")
 
 
 def test_a_line_of_a_recorded_run_is_read_and_what_is_no_operation_passed_over() -> None:
@@ -59,12 +59,19 @@ def test_a_mistake_is_named_with_its_line_and_what_to_write() -> None:
         INVOKE.replace(b'"write"', b'"writ"')
     )
     assert "register has no op 'swim'; it has read, write; --model" in said(INVOKE.replace(b"write", b"swim"))
-    assert "line 2: process 1 begins an operation, and its last one (line 1) has not come back" in said(INVOKE, INVOKE)
-    assert "line 1: process 1 completes 'write', which it never began" in said(OK)
+    assert "h.jsonl line 2: process 1 begins an operation, and its last one (line 1) has not come back" in said(
+        INVOKE, INVOKE
+    )
+    assert "h.jsonl line 1: process 1 completes 'write', which it never began" in said(OK)
     assert "it had begun 'write' (line 1)" in said(INVOKE, OK.replace(b'"write"', b'"read"'))
-    assert "line 2: the type 'done' is unknown; write invoke, ok, fail or info" in said(
+    assert "h.jsonl line 2: the type 'done' is unknown; write invoke, ok, fail or info" in said(
         INVOKE, OK.replace(b"ok", b"done")
     )
+
+
+def test_a_wrong_value_of_what_never_came_back_is_named_with_its_line() -> None:
+    asked = INVOKE.replace(b'"write"', b'"cas"')
+    assert said(b"", asked, model="cas") == "h.jsonl line 2: the value of a cas is 3; write [from, to]"
 
 
 @pytest.mark.parametrize(
