@@ -1,6 +1,6 @@
 """Who held a lock when, and how it ended."""
 
-from checkers.redis_story import A, B, RedisStory
+from checkers.redis_story import TTL_MS, A, B, RedisStory
 from checkers.replay_story import LOCK, ends, held_up, the, told
 
 from limpet.contract import Contract

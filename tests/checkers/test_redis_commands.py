@@ -144,6 +144,7 @@ def test_a_reply_tells_whether_it_was_done(text: str, reply: Any, done: bool | N
         ("GETEX k", Write("expire", keeps_ttl=True)),
         ("GETEX k persist", Write("persist")),
         ("GETEX k EX 10", Write("expire", ttl_ms=10_000)),
+        (f"GETEX k EXAT {AT_S + 10}", Write("expire", ttl_ms=10_000)),
         ("INCR k", Write("count", "1", keeps_ttl=True)),
         ("INCRBY k 5", Write("count", "5", keeps_ttl=True)),
     ],
