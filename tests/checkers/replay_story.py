@@ -5,12 +5,15 @@ from dataclasses import asdict
 from typing import Any
 
 from checkers import written
-from checkers.redis_story import START_US, TTL_MS, RedisStory
+from checkers.redis_story import START_US, TTL_MS, A, B, RedisStory
 
 from limpet.checkers.exclusion import Story, replay
 from limpet.checkers.lock_replay import Hold
+from limpet.checkers.locking import check
 from limpet.checkers.redis_commands import commands
 from limpet.contract import Contract
+from limpet.history import Section
+from limpet.verdict import Judgement, Verdict
 
 LOCK = f"SET lock:session:s %s NX PX {TTL_MS}"
 
@@ -47,3 +50,19 @@ def the(story: Story, token: str) -> Hold:
 
 def ends(story: Story) -> dict[str, str]:
     return {hold.token: hold.end for hold in story.holds}
+
+
+def found(section: Section, contract: Contract, *names: str) -> Judgement:
+    """In these parts something is found, and in no other."""
+    judgement = check(section, contract)
+    assert [part.name for part in judgement.parts if part.verdict is Verdict.VIOLATED] == list(names)
+    written.as_written(judgement)
+    return judgement
+
+
+def sections(number: int = 2) -> RedisStory:
+    """Short ones, one after the other."""
+    one = RedisStory()
+    for turn in range(number):
+        one.section_of(A, "s", f"token-{turn}", str(turn), rival=B if turn % 2 else "")
+    return one
