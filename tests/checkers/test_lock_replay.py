@@ -137,6 +137,13 @@ def test_the_first_fence_that_comes_with_a_lock_is_its_own(gadget: Contract) -> 
     assert [hold.fence for hold in told(one, gadget).holds] == ["1", "4", ""]
 
 
+def test_a_fence_that_another_takes_is_not_the_holders(gadget: Contract) -> None:
+    one = RedisStory()
+    one.do(A, LOCK % "token-one")
+    one.do(B, "INCR fence:session:s", reply=1)
+    assert the(told(one, gadget), "token-one").fence == ""
+
+
 def test_a_fence_that_a_script_takes_for_a_token_is_its_though_another_pod_sent_it(gadget: Contract) -> None:
     one = RedisStory()
     one.do(A, LOCK % "token-one")

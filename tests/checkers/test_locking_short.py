@@ -73,7 +73,7 @@ def test_two_traces_are_judged_by_the_last(gadget: Contract) -> None:
 
 
 @pytest.mark.parametrize(
-    "phases", [(), ("no effect",), ("not injected",), ("no effect", "effect"), ("effect", "no effect")]
+    "phases", [(), ("inject",), ("no effect",), ("not injected",), ("no effect", "effect"), ("effect", "no effect")]
 )
 def test_a_pause_that_stopped_nobody_is_told(gadget: Contract, phases: tuple[str, ...]) -> None:
     one = sections()
@@ -170,6 +170,7 @@ def test_a_token_that_a_stopped_pod_sends_again_is_found_where_it_was_used(gadge
         (("20", "19"), False),
         (("100", "99"), False),
         (("7", "7"), False),
+        (("8", "07"), False),
         (("07", "7"), False),
         (("7", "seven"), False),
         (("seven", "7"), False),
@@ -240,6 +241,15 @@ def test_a_late_holder_without_fences_that_writes_is_found(gadget: Contract) -> 
     one.do(B, LOCK % "token-of-b")
     one.do(A, "SET session:s stale")
     found(one.judged(), gadget, STALE)
+
+
+def test_a_late_holder_after_whom_nobody_came_may_write(gadget: Contract) -> None:
+    one = sections()
+    one.note("link", "Hold", pod=A)
+    one.acquire(A, "s", "token-of-a")
+    one.wait(11)
+    one.commit(A, "s", "token-of-a", "late")
+    found(one.judged(), gadget)
 
 
 def test_who_changes_without_the_lock_is_found(gadget: Contract) -> None:
