@@ -55,6 +55,7 @@ def ends(story: Story) -> dict[str, str]:
 def found(section: Section, contract: Contract, *names: str) -> Judgement:
     """In these parts something is found, and in no other."""
     judgement = check(section, contract)
+    assert judgement.guarantee == section.guarantee
     assert [part.name for part in judgement.parts if part.verdict is Verdict.VIOLATED] == list(names)
     written.as_written(judgement)
     return judgement

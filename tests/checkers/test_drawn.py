@@ -8,7 +8,7 @@ from checkers import written
 from checkers.redis_story import A, B
 from races.race_story import KEY, RaceStory, kinds
 
-from limpet.checkers.interleavings import EXPIRY, Judged, check, judge, numbered, schedules
+from limpet.checkers.interleavings import EXPIRY, GONE, Judged, check, judge, numbered, schedules
 from limpet.contract import Contract
 from limpet.history import Line, Section
 
@@ -16,9 +16,11 @@ BOTH_UPDATE = ("A", "update"), ("B", "update")
 SEEN = "(as it was created)"
 
 
-def told(one: RaceStory, contract: Contract, *found: str, first: int = 1, **end: str | int) -> Judged:
+def told(
+    one: RaceStory, contract: Contract, *found: str, first: int = 1, left_ms: int = GONE, doubt: str = ""
+) -> Judged:
     """These kinds of violations are found, in this order; `first`: the line at which the schedule begins."""
-    lines = [(no - 1 + first, line) for no, line in numbered(one.lines(**end))]  # type: ignore[arg-type]  as its caller
+    lines = [(no - 1 + first, line) for no, line in numbered(one.lines(left_ms=left_ms, doubt=doubt))]
     judged = judge(lines, contract)
     assert kinds(judged) == list(found)
     written.same([asdict(one) | {"lines": list(one.lines)} for one in judged.violations])
@@ -88,9 +90,9 @@ def test_the_gravest_is_first(gadget: Contract) -> None:
 
 
 def test_a_create_that_failed_or_has_another_key_made_nothing_twice(gadget: Contract) -> None:
-    for how in ({"key": "another key"}, {"key": KEY, "type_": "info"}):
+    for key, type_ in (("another key", "ok"), (KEY, "info")):
         one = RaceStory(("A", "create"), ("B", "create"))
-        one.op("create", 1, "another", {"id": "another"}, **how)  # type: ignore[arg-type]  as its caller
+        one.op("create", 1, "another", {"id": "another"}, key=key, type_=type_)
         told(one, gadget)
     one = RaceStory(("A", "create"), ("B", "create"))
     one.add("invoke", "create", 1, "", KEY)

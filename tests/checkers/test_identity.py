@@ -3,7 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from checkers.expect import held, unknown, violated
+from checkers.expect import held, part, unknown, violated
 from checkers.script import Script
 from checkers.written import as_written
 
@@ -75,6 +75,11 @@ def test_ids_that_are_told_in_one_place_are_judged_by_that(gadget: Contract, nam
     violated(check(story(change=lambda n: {**told, named: f"id-{n}" if n else ""}).section(), lacks), "distinct")
 
 
+def test_an_id_that_comes_again_at_a_restart_is_violated(gadget: Contract) -> None:
+    same = {"restarts": 2, "log": "id-3", "header": "id-3"}
+    violated(check(story(change=lambda n: same if n == 4 else {}).section(), gadget), "distinct")
+
+
 def test_an_id_may_be_in_any_of_the_answers_before_the_next_start(gadget: Contract) -> None:
     one = Script("identity")
     for number in range(10):
@@ -87,10 +92,15 @@ def test_an_id_may_be_in_any_of_the_answers_before_the_next_start(gadget: Contra
 
 
 def test_a_start_after_which_nobody_was_answered_does_not_count(gadget: Contract) -> None:
-    one = story(9)
-    one.note("start", "backend-9", log="id-9", header="id-9")
-    one.op("heartbeats", value=["id-9"], type_="fail")
-    unknown(check(one.section(), gadget), "heartbeat", "API")
+    for silent in (0, 9):
+        one = Script("identity")
+        for number in range(10):
+            one.note("start", f"backend-{number}", log=f"id-{number}", header=f"id-{number}")
+            for op in ("heartbeats", "instances"):
+                one.op(op, value=[f"id-{number}"], type_="fail" if number == silent else "ok")
+        judgement = check(one.section(), gadget)
+        unknown(judgement, "heartbeat", "API")
+        assert part(judgement, "API").had == 9
 
 
 def test_nine_starts_are_unknown(gadget: Contract) -> None:

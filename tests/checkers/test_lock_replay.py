@@ -60,6 +60,14 @@ def test_a_lock_that_nobody_takes_expires_by_itself(gadget: Contract) -> None:
         assert ends(told(one, gadget)) == {"token-one": end}
 
 
+def test_a_lock_that_lives_up_to_the_last_command_is_open(gadget: Contract) -> None:
+    one = RedisStory()
+    one.do(A, LOCK % "token-one")
+    one.wait(9.999)
+    one.do(B, "GET other", reply=None)
+    assert ends(told(one, gadget)) == {"token-one": "open"}
+
+
 def test_who_watches_a_held_lock_contends(gadget: Contract) -> None:
     for pod, wait_s, contended in ((B, 1, True), (A, 1, False), (B, 9.99, False), (B, 11, False)):
         one = RedisStory()
@@ -185,6 +193,35 @@ def test_the_holder_may_say_it_again_and_lives_longer(gadget: Contract) -> None:
         assert (len(story.holds), story.holds[0].until_us) == (1, story.holds[0].at_us + 18_001_000)
 
 
+def test_a_lock_that_was_taken_again_is_released_as_one(gadget: Contract) -> None:
+    one = RedisStory()
+    one.do(A, LOCK % "token-one")
+    one.do(A, "SET lock:session:s token-one PX 10000")
+    one.do(A, "DEL lock:session:s", reply=1)
+    assert ends(told(one, gadget)) == {"token-one": "released"}
+
+
+def test_a_lock_that_is_counted_up_is_somebodys(gadget: Contract) -> None:
+    one = RedisStory(links=False)
+    one.do(A, "INCR lock:session:s")
+    one.do(B, LOCK % "token-one")
+    assert told(one, gadget).holds == []
+
+
+def test_what_is_told_of_several_locks_stands_in_the_order_of_the_lines(gadget: Contract) -> None:
+    one = RedisStory()
+    for session in ("s", "t"):
+        one.do(A, f"SET lock:session:{session} token-of-{session} NX PX {TTL_MS}")
+    for session in ("t", "s"):
+        one.do(B, f"PERSIST lock:session:{session}", reply=1)
+        one.do(B, f"DEL lock:session:{session}", reply=1)
+        one.do(B, f"HSET lock:session:{session} f 1", reply=1)
+    story = told(one, gadget)
+    assert [intrusion.no for intrusion in story.intrusions] == [5, 6, 8, 9]
+    assert [no for no, _ in story.permanent] == [5, 8]
+    assert [no for no, _ in story.puzzles] == [7, 10]
+
+
 def test_another_that_says_it_without_a_condition_has_overwritten_it(gadget: Contract) -> None:
     one = RedisStory()
     one.do(A, LOCK % "token-one")
@@ -197,6 +234,7 @@ def test_a_hold_is_prolonged_shortened_made_to_live_for_ever_or_ended_by_its_lif
         ("PEXPIRE lock:session:s 20000", "open"),
         ("PERSIST lock:session:s", "open"),
         ("PEXPIRE lock:session:s 0", "released"),
+        ("PEXPIRE lock:session:s 1", "open"),
         ("GETEX lock:session:s", "open"),
         ("GETEX lock:session:s EX 5", "open"),
         ("DELIFEQ lock:session:s token-one", "released"),

@@ -45,6 +45,7 @@ def _without(keys: Redis, name: str) -> Redis:
 @pytest.mark.parametrize("lacking", ["lock", "fence", "session"])
 def test_what_is_not_in_the_contract_is_not_judged(gadget: Contract, lacking: str) -> None:
     found(sections().judged(), replace(gadget, redis=_without(gadget.redis, lacking)))
+    found(sections().judged(lost="the server ended MONITOR"), replace(gadget, redis=_without(gadget.redis, lacking)))
 
 
 def test_without_a_ttl_in_the_contract_any_life_is_right_but_none(gadget: Contract) -> None:
@@ -64,6 +65,14 @@ def test_a_trace_with_holes_or_puzzles_is_doubted(gadget: Contract) -> None:
     one.do(A, "HSET lock:session:s f 1", reply=1)
     one.do(A, "HSET lock:session:t f 1", reply=1)
     found(one.judged(), gadget)
+
+
+def test_where_nobody_looked_for_locks_a_used_stack_may_have_had_some(gadget: Contract) -> None:
+    one = RedisStory(fresh=False)
+    one.do(A, "SET session:s 1")
+    one.do(A, "SET session:s 2")
+    one.note("trace")
+    found(one.section(), gadget)
 
 
 def test_two_traces_are_judged_by_the_last(gadget: Contract) -> None:
@@ -215,6 +224,15 @@ def test_an_acquisition_that_is_not_certain_proves_nothing(gadget: Contract) -> 
     one.do(B, "SET fence:session:s 5")
     one.do(B, "SET session:s new")
     found(one.judged(), gadget)
+    other = RedisStory(links=False)
+    other.do(A, f"SET lock:session:s token-zero NX PX {TTL_MS}")
+    other.wait(9.99)
+    other.do(B, f"SET lock:session:s token-one NX PX {TTL_MS}")
+    for number in (7, 8):
+        other.do(A, f"SET lock:session:t token-{number} PX {TTL_MS}")
+        other.do(A, "SET fence:session:t 7")
+        other.do(A, "DEL lock:session:t")
+    found(other.judged(), gadget, FENCES)
 
 
 def test_a_fence_that_nobody_knows_is_compared_with_nothing(gadget: Contract) -> None:
@@ -268,7 +286,7 @@ def test_who_changes_without_the_lock_is_found(gadget: Contract) -> None:
 def test_of_a_stack_that_was_used_before_only_what_is_certain_is_found(gadget: Contract) -> None:
     for locks in ({}, {"lock:session:s": 5000}):
         one = RedisStory(fresh=False)
-        one.op("locks", value=locks, type_="fail")
+        one.op("locks", value=None if locks == {} else {}, type_="fail")
         one.op("locks", value=locks)
         one.do(A, "SET session:s 1")
         one.do(A, "SET session:s 2")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from checkers.script import Script
 
-from limpet.checkers.parts import FINDINGS_MAX, Answerers, PartBuilder, replicas_declared
+from limpet.checkers.parts import FINDINGS_MAX, Answerers, PartBuilder, pods_of, replicas_declared
 from limpet.contract import Contract
-from limpet.history import Section
+from limpet.history import Line, Section
 from limpet.verdict import Finding, Verdict
 
 
@@ -62,6 +62,11 @@ def test_the_replicas_are_those_of_the_target() -> None:
     other = Script("replicas")
     other.note("target", "local", replicas=3)
     assert replicas_declared(other.section()) == 3
+
+
+def test_a_line_without_pods_has_none() -> None:
+    assert pods_of(Line(0, "pods")) == []
+    assert pods_of(Line(0, "pods", data={"pods": ({"name": "a"},)})) == [{"name": "a"}]
 
 
 def looked(*looks: tuple[str, Any, str]) -> Section:

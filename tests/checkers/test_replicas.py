@@ -71,6 +71,11 @@ def test_a_restart_is_violated(gadget: Contract) -> None:
     violated(judge(story(last=[pod("a"), pod("b", restarts=1)]), gadget), "restarts")
 
 
+def test_a_restart_before_the_first_look_at_a_fresh_target_is_violated(gadget: Contract) -> None:
+    restarted = [pod("a"), pod("b", restarts=1)]
+    violated(judge(story(first=restarted, last=restarted), gadget), "restarts")
+
+
 def test_every_restart_is_told_once(gadget: Contract) -> None:
     script = story(last=[pod("a"), pod("b", restarts=1)])
     for restarts in (1, 3):

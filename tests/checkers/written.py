@@ -32,6 +32,7 @@ def begin() -> None:
 
 def as_written(judgement: Judgement) -> None:
     """Compare a judgement with the one that is written down for this place of this test."""
+    assert judgement.guarantee
     same(_plain(judgement))
 
 
