@@ -65,6 +65,32 @@ def test_of_appends_only_those_that_a_get_lacks_are_left() -> None:
     assert len(lines(proof(story, MAP))) == 2
 
 
+def test_a_write_that_was_not_back_by_then_may_not_have_happened() -> None:
+    story = Story()
+    story.does(1, "write", 1)
+    story.call(1, "write", 2)
+    story.does(2, "read", None, 2)
+    story.does(2, "read", None, 1)
+    story.back(1, "write")
+    found = proof(story, CAS)
+    assert (lines(found), found.loosened, found.others) == ([(1, 2), (4, 5), (6, 7)], frozenset(), 1)
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_what_may_have_happened_once_or_never_stays_and_is_told_from_what_did(*, back: bool) -> None:
+    story = Story()
+    story.call(1, "append", "a")
+    if back:
+        story.back(1, "append")
+    story.does(2, "get", None, "aa")
+    if not back:
+        story.back(1, "append")
+    found = proof(story, MAP)
+    append, get = found.operations
+    assert ((append.action.op, get.action.op), found.others) == (("append", "get"), 0)
+    assert found.loosened == {append}
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_proof_is_a_violation_by_itself(name: str) -> None:
     model, kind, rnd = MODELS[name], KINDS[name], random.Random(5)

@@ -214,6 +214,43 @@ def test_the_first_of_two_creates_is_the_create() -> None:
     assert seen([write(0, 0, 1, "info"), write(1, 4, 5), plain("absent", 2, 3)]) == []
 
 
+def test_an_absence_that_may_have_been_before_the_create_proves_no_delete() -> None:
+    doubtful, long = Access("delete", 10, 11, outcome="info"), plain("absent", 2, 20)
+    story = [write(1, 4, 5), doubtful, long, plain("present", 25, 26)]
+    assert seen(story) == []
+    assert seen([write(0, 0, 1, "info"), *story]) == []
+    assert seen([write(1, 4, 5), plain("delete", 10, 11), long, plain("absent", 6, 7)])
+
+
+def test_the_acknowledged_delete_counts_beside_one_of_unknown_outcome() -> None:
+    deletes = [Access("delete", 2, 3, outcome="info"), plain("delete", 8, 9)]
+    assert seen([write(0, 0, 1), *deletes, plain("present", 10, 11)])
+    assert seen([write(0, 0, 1), *deletes, plain("present", 4, 5)]) == []
+
+
+def test_of_many_deletes_two_are_shown() -> None:
+    assert seen([write(0, 0, 1), *(plain("delete", 2 * n, 2 * n + 1) for n in range(1, 5))])
+
+
+def test_a_write_that_was_under_way_is_read_no_more_after_the_delete() -> None:
+    assert seen([write(0, 0, 1), write(1, 2, 20), plain("delete", 4, 5), read(1, 8, 9)])
+    assert seen([write(0, 0, 1), write(1, 2, 20), plain("delete", 4, 9), read(1, 8, 9)]) == []
+
+
+def test_a_value_from_nowhere_hides_nothing_else() -> None:
+    assert len(seen([read(7, 0, 1), write(0, 2, 3), write(1, 4, 5), read(0, 6, 7)])) == 2
+
+
+def test_a_read_that_began_before_its_write_cannot_have_been_earlier_than_that() -> None:
+    assert seen([write(0, 0, 3), read(1, 2, 20), write(1, 4, 5), read(0, 6, 7)])
+    assert seen([write(0, 0, 3), read(1, 2, 20), write(1, 4, 7), read(0, 6, 7)]) == []
+
+
+def test_values_that_touch_follow_each_other() -> None:
+    assert seen([write(0, 0, 1), read(0, 5, 6), write(1, 2, 5), read(1, 9, 10)]) == []
+    assert seen([write(0, 0, 1), read(0, 6, 7), write(1, 2, 5), read(1, 9, 10)])
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[Access]:
     """Small histories of a record that nobody can know before its create began."""

@@ -51,9 +51,9 @@ def test_a_lost_write_that_is_read_is_told_by_the_line_of_its_call() -> None:
 
 
 def test_values_that_are_written_twice_are_not_for_this() -> None:
-    for values in ((1, 1), (None, 1)):
+    for values, why in (((1, 1), "1 was written twice"), ((None, 1), "nil was written")):
         story = Story()
         for value in values:
             story.does(1, "write", value)
-        with pytest.raises(WrittenTwiceError):
+        with pytest.raises(WrittenTwiceError, match=why):
             judged(story)
