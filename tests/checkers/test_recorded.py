@@ -95,15 +95,16 @@ def test_an_answer_has_its_events_whatever_they_are_wrapped_in(gadget: Contract)
     answered, lost = one.section().ops("history")
     assert recorded(answered, gadget) == [event("1")]
     assert recorded(lost, gadget) == recorded(None, gadget) == []
-    for body in (
+    wrapped: list[Any] = [
         [{"data": 1}],
         {"events": [{"data": 1}], "other": []},
         {"other": [], "events": [{"data": 1}]},
         {"size": 1, "found": [{"data": 1}], "more": [2]},
-    ):
+    ]
+    for body in wrapped:
         assert events(body, gadget) == [event("1")]
-    for body in (None, "text", {}, {"size": 1}, 7):
-        assert items(body) == []
+    nothing: list[Any] = [None, "text", {}, {"size": 1}, 7]
+    assert [items(body) for body in nothing] == [[]] * 5
 
 
 def test_an_event_is_numbered_and_counted_as_the_contract_says(
