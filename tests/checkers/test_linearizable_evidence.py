@@ -89,6 +89,17 @@ def test_what_might_as_well_have_happened_once_at_any_time_is_left_out(*, back: 
     assert (lines(found), found.loosened, found.others) == ([(get_no - 1, get_no)], frozenset(), 1)
 
 
+@pytest.mark.parametrize(("tries", "others"), [(0, 0), (1, 5), (2, 10)])
+def test_what_was_not_tried_stays(monkeypatch: pytest.MonkeyPatch, tries: int, others: int) -> None:
+    monkeypatch.setattr(linearizable_evidence, "TRIES", tries)
+    story = Story()
+    for value in range(10):
+        story.does(1, "write", value)
+    story.does(2, "read", None, 77)
+    found = proof(story, CAS)
+    assert (len(found.operations), found.others) == (11 - others, others)
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_proof_is_a_violation_by_itself(name: str) -> None:
     model, kind, rnd = MODELS[name], KINDS[name], random.Random(5)
