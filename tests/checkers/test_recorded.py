@@ -48,7 +48,7 @@ def test_what_watchers_got_is_told_by_session_and_watcher() -> None:
 
 
 def test_numbered_events_are_put_in_order_and_others_left_out() -> None:
-    assert in_order([event("c", 3), event("x"), event("a", 0), event("b", 1)]) == [
+    assert in_order([event("c", 3), event("x"), event("b", 1), event("a", 0)]) == [
         *(event("a", 0), event("b", 1), event("c", 3)),
     ]
 
@@ -74,6 +74,24 @@ def test_the_longest_silence_is_from_event_to_event_close_or_end() -> None:
     other.add("message", "event", 2, "s", payload=1)  # of one that never connected
     other.add("message", "event", 1, "s", payload=1)  # and of one that is closed
     assert silence_s(other.section()) == pytest.approx(1.0)
+
+
+def test_a_short_silence_is_as_short_as_it_is() -> None:
+    one = Script("history")
+    one.op("connect", 1, "s")
+    one.wait(0.499)
+    assert silence_s(one.section()) == pytest.approx(0.5)
+
+
+def test_only_who_connected_waits() -> None:
+    one = Script("history")
+    one.op("connect", 1, "s")
+    one.add("message", "event", 2, "s", payload=1)
+    one.add("closed", "", 3, "s")
+    for _ in range(3):
+        one.wait(0.998)
+        one.add("message", "event", 1, "s", payload=1)
+    assert silence_s(one.section()) == pytest.approx(1.0, abs=0.01)
 
 
 def test_what_is_no_event_breaks_no_silence() -> None:
