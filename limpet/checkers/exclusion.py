@@ -166,7 +166,7 @@ class _Teller:
         about = self._sessions[session]
         applied = about.record.apply(effect, command.at_us, lambda _: effect.value)
         changed = applied.done is True and (
-            effect.kind == "other" or all(value not in (effect.value, UNKNOWN) for value in applied.before)
+            effect.kind in ("other", "drop") or all(value not in (effect.value, UNKNOWN) for value in applied.before)
         )
         first, about.known = not about.known, True
         if not changed or effect.kind in LIFETIME:

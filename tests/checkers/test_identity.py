@@ -1,11 +1,14 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from checkers.expect import held, part, unknown, violated
 from checkers.script import Script
+from checkers.written import as_written
 
 from limpet.checkers.identity import check
-from limpet.contract import Contract
+from limpet.contract import Contract, Log
 from limpet.verdict import Verdict
 
 Change = Callable[[int], dict[str, Any]]
@@ -50,8 +53,54 @@ def test_an_instance_that_the_api_does_not_know_is_violated(gadget: Contract) ->
 
 
 def test_a_start_without_an_id_is_violated(gadget: Contract) -> None:
-    judgement = check(story(change=lambda n: {"log": "", "header": ""} if n == 4 else {}).section(), gadget)
-    assert part(judgement, "distinct").verdict is Verdict.VIOLATED
+    nothing = {"log": "", "header": ""}
+    violated(check(story(change=lambda n: nothing if n == 4 else {}).section(), gadget), "distinct")
+
+
+@pytest.mark.parametrize("named", ["log", "header"])
+def test_one_that_names_itself_in_one_place_only_is_violated(gadget: Contract, named: str) -> None:
+    other = {"log": "header", "header": "log"}[named]
+    violated(check(story(change=lambda n: {other: ""} if n == 4 else {}).section(), gadget), "header")
+
+
+@pytest.mark.parametrize("named", ["log", "header"])
+def test_ids_that_are_told_in_one_place_are_judged_by_that(gadget: Contract, named: str) -> None:
+    lacks = (
+        replace(gadget, log=Log())
+        if named == "header"
+        else replace(gadget, http=replace(gadget.http, instance_header=None))
+    )
+    told = {"log": None, "header": None}
+    held(check(story(change=lambda n: {**told, named: f"id-{n}"}).section(), lacks))
+    violated(check(story(change=lambda n: {**told, named: f"id-{n}" if n else ""}).section(), lacks), "distinct")
+
+
+def test_an_id_that_comes_again_at_a_restart_is_violated(gadget: Contract) -> None:
+    same = {"restarts": 2, "log": "id-3", "header": "id-3"}
+    violated(check(story(change=lambda n: same if n == 4 else {}).section(), gadget), "distinct")
+
+
+def test_an_id_may_be_in_any_of_the_answers_before_the_next_start(gadget: Contract) -> None:
+    one = Script("identity")
+    for number in range(10):
+        one.note("start", f"backend-{number}", log=f"id-{number}", header=f"id-{number}")
+        for op in ("heartbeats", "instances"):
+            one.op(op, value=[f"id-{number}"])
+            one.op(op, value=[])
+            one.op(op, value=[], type_="fail")
+    held(check(one.section(), gadget))
+
+
+def test_a_start_after_which_nobody_was_answered_does_not_count(gadget: Contract) -> None:
+    for silent in (0, 9):
+        one = Script("identity")
+        for number in range(10):
+            one.note("start", f"backend-{number}", log=f"id-{number}", header=f"id-{number}")
+            for op in ("heartbeats", "instances"):
+                one.op(op, value=[f"id-{number}"], type_="fail" if number == silent else "ok")
+        judgement = check(one.section(), gadget)
+        unknown(judgement, "heartbeat", "API")
+        assert part(judgement, "API").had == 9
 
 
 def test_nine_starts_are_unknown(gadget: Contract) -> None:
@@ -62,3 +111,4 @@ def test_what_the_contract_lacks_is_not_counted(bare: Contract) -> None:
     judgement = check(story().section(), bare)
     assert {p.name for p in judgement.parts if p.missing} == {"distinct", "header", "heartbeat", "API"}
     assert judgement.verdict is Verdict.UNKNOWN
+    as_written(judgement)

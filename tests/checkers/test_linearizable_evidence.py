@@ -65,6 +65,41 @@ def test_of_appends_only_those_that_a_get_lacks_are_left() -> None:
     assert len(lines(proof(story, MAP))) == 2
 
 
+def test_a_write_that_was_not_back_by_then_may_not_have_happened() -> None:
+    story = Story()
+    story.does(1, "write", 1)
+    story.call(1, "write", 2)
+    story.does(2, "read", None, 2)
+    story.does(2, "read", None, 1)
+    story.back(1, "write")
+    found = proof(story, CAS)
+    assert (lines(found), found.loosened, found.others) == ([(1, 2), (4, 5), (6, 7)], frozenset(), 1)
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_what_might_as_well_have_happened_once_at_any_time_is_left_out(*, back: bool) -> None:
+    story = Story()
+    story.call(1, "append", "a")
+    if back:
+        story.back(1, "append")
+    get_no = story.does(2, "get", None, "aa")
+    if not back:
+        story.back(1, "append")
+    found = proof(story, MAP)
+    assert (lines(found), found.loosened, found.others) == ([(get_no - 1, get_no)], frozenset(), 1)
+
+
+@pytest.mark.parametrize(("tries", "others"), [(0, 0), (1, 5), (2, 10)])
+def test_what_was_not_tried_stays(monkeypatch: pytest.MonkeyPatch, tries: int, others: int) -> None:
+    monkeypatch.setattr(linearizable_evidence, "TRIES", tries)
+    story = Story()
+    for value in range(10):
+        story.does(1, "write", value)
+    story.does(2, "read", None, 77)
+    found = proof(story, CAS)
+    assert (len(found.operations), found.others) == (11 - others, others)
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_every_proof_is_a_violation_by_itself(name: str) -> None:
     model, kind, rnd = MODELS[name], KINDS[name], random.Random(5)

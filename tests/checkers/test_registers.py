@@ -2,6 +2,7 @@ from functools import cache
 from math import inf
 
 import pytest
+from checkers import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,7 +54,10 @@ def step(access: Access, state: object, *, first: bool) -> object | None:
 
 
 def seen(accesses: list[Access]) -> list[str]:
-    return [illegal.why for illegal in check(accesses)]
+    """Why it is illegal; with what shows it, it is written down (checkers/written.py)."""
+    found = check(accesses)
+    written.same([[one.why, *([a.kind, a.start, a.end, a.value, a.outcome] for a in one.accesses)] for one in found])
+    return [illegal.why for illegal in found]
 
 
 def write(value: int, start: float, end: float, outcome: str = "ok") -> Access:
@@ -149,6 +153,102 @@ def test_a_write_that_was_refused_and_is_tried_again_is_one(failed_first: bool) 
 def test_operations_may_be_told_in_any_order() -> None:
     story = [write(0, 0, 1), write(1, 2, 9), read(0, 3, 4), read(1, 5, 6), read(0, 10, 11)]
     assert seen(story) == seen(story[::-1]) != []
+
+
+def test_what_ends_in_the_moment_in_which_another_begins_overlaps_it() -> None:
+    first = write(0, 0, 1)
+    assert seen([first, write(1, 2, 3), read(0, 3, 4)]) == []
+    assert seen([first, read(1, 2, 4), write(1, 4, 5)]) == []
+    assert seen([first, plain("absent", 1, 2)]) == []
+    assert seen([first, plain("delete", 2, 3), plain("present", 3, 4)]) == []
+    assert seen([write(0, 0, 9), plain("present", 1, 5), plain("absent", 5, 6)]) == []
+    assert seen([write(0, 0, 9), plain("present", 1, 5), plain("absent", 6, 7)])
+    assert seen([first, write(1, 2, 3), write(2, 2, 3), read(1, 4, 5), read(2, 5, 6), read(1, 6, 7)])
+    assert seen([first, write(1, 2, 20), write(2, 2, 20), read(1, 3, 5), read(2, 5, 7), read(1, 7, 8)]) == []
+    assert seen([first, write(1, 2, 20), write(2, 2, 20), read(1, 3, 4), read(2, 4, 7), read(1, 7, 8)]) == []
+    assert seen([first, write(1, 2, 20), write(2, 2, 20), read(1, 3, 4), read(2, 4, 7), read(1, 4, 8)]) == []
+
+
+def test_of_unknown_deletes_the_earliest_stands_for_all() -> None:
+    late, early = Access("delete", 6, 7, outcome="info"), Access("delete", 2, 3, outcome="info")
+    for deletes in ([late, early], [early, late]):
+        assert seen([write(0, 0, 1), *deletes, plain("absent", 4, 5)]) == []
+        assert seen([write(0, 0, 1), *deletes, plain("absent", 4, 5), plain("present", 6, 7)])
+
+
+def test_a_refused_delete_did_not_happen() -> None:
+    refused = Access("delete", 2, 3, outcome="fail")
+    assert seen([write(0, 0, 1), refused, read(0, 4, 5), plain("present", 4, 5)]) == []
+    assert seen([write(0, 0, 1), refused, plain("absent", 4, 5)])
+
+
+def test_looks_that_came_to_nothing_say_nothing() -> None:
+    for outcome in ("fail", "info"):
+        looks = [Access("read", 2, 3, 7, outcome), Access("absent", 2, 3, None, outcome)]
+        assert seen([write(0, 0, 1), *looks, Access("present", 2, 3, None, outcome)]) == []
+
+
+def test_a_read_of_the_deleted_is_illegal_and_an_absence_before_its_delete() -> None:
+    deleted = [write(0, 0, 1), plain("delete", 4, 5)]
+    assert seen([*deleted, read(0, 2, 3)]) == []
+    assert seen([*deleted, read(0, 6, 7)])
+    assert seen([*deleted, plain("absent", 2, 3)])
+    assert seen([*deleted, plain("absent", 2, 5), plain("absent", 4, 6)]) == []
+
+
+def test_every_contradiction_is_told() -> None:
+    story = [write(0, 0, 1), write(1, 2, 3), read(0, 4, 5), write(2, 6, 7), write(3, 8, 9), read(2, 10, 11)]
+    assert len(seen(story)) == 2
+    assert len(seen([write(0, 0, 1), write(1, 2, 3), write(2, 4, 5), write(3, 14, 15), read(0, 12, 13)])) == 2
+
+
+def test_a_zone_is_compared_with_the_one_that_reaches_furthest() -> None:
+    long, short = [write(1, 2, 3), read(1, 20, 21)], [write(2, 4, 40), read(2, 5, 6), read(2, 8, 9)]
+    assert len(seen([write(0, 0, 1), *long, *short, write(3, 14, 15)])) == 2
+
+
+def test_the_first_of_two_creates_is_the_create() -> None:
+    story = [write(1, 4, 5), write(0, 0, 1), plain("absent", 2, 3)]
+    assert seen(story)
+    assert seen(story[::-1])
+    assert seen([write(0, 0, 1, "info"), write(1, 4, 5), plain("absent", 2, 3)]) == []
+
+
+def test_an_absence_that_may_have_been_before_the_create_proves_no_delete() -> None:
+    doubtful, long = Access("delete", 10, 11, outcome="info"), plain("absent", 2, 20)
+    story = [write(1, 4, 5), doubtful, long, plain("present", 25, 26)]
+    assert seen(story) == []
+    assert seen([write(0, 0, 1, "info"), *story]) == []
+    assert seen([write(1, 4, 5), plain("delete", 10, 11), long, plain("absent", 6, 7)])
+
+
+def test_the_acknowledged_delete_counts_beside_one_of_unknown_outcome() -> None:
+    deletes = [Access("delete", 2, 3, outcome="info"), plain("delete", 8, 9)]
+    assert seen([write(0, 0, 1), *deletes, plain("present", 10, 11)])
+    assert seen([write(0, 0, 1), *deletes, plain("present", 4, 5)]) == []
+
+
+def test_of_many_deletes_two_are_shown() -> None:
+    assert seen([write(0, 0, 1), *(plain("delete", 2 * n, 2 * n + 1) for n in range(1, 5))])
+
+
+def test_a_write_that_was_under_way_is_read_no_more_after_the_delete() -> None:
+    assert seen([write(0, 0, 1), write(1, 2, 20), plain("delete", 4, 5), read(1, 8, 9)])
+    assert seen([write(0, 0, 1), write(1, 2, 20), plain("delete", 4, 9), read(1, 8, 9)]) == []
+
+
+def test_a_value_from_nowhere_hides_nothing_else() -> None:
+    assert len(seen([read(7, 0, 1), write(0, 2, 3), write(1, 4, 5), read(0, 6, 7)])) == 2
+
+
+def test_a_read_that_began_before_its_write_cannot_have_been_earlier_than_that() -> None:
+    assert seen([write(0, 0, 3), read(1, 2, 20), write(1, 4, 5), read(0, 6, 7)])
+    assert seen([write(0, 0, 3), read(1, 2, 20), write(1, 4, 7), read(0, 6, 7)]) == []
+
+
+def test_values_that_touch_follow_each_other() -> None:
+    assert seen([write(0, 0, 1), read(0, 5, 6), write(1, 2, 5), read(1, 9, 10)]) == []
+    assert seen([write(0, 0, 1), read(0, 6, 7), write(1, 2, 5), read(1, 9, 10)])
 
 
 @st.composite

@@ -71,6 +71,59 @@ def test_a_restart_is_violated(gadget: Contract) -> None:
     violated(judge(story(last=[pod("a"), pod("b", restarts=1)]), gadget), "restarts")
 
 
+def test_a_restart_before_the_first_look_at_a_fresh_target_is_violated(gadget: Contract) -> None:
+    restarted = [pod("a"), pod("b", restarts=1)]
+    violated(judge(story(first=restarted, last=restarted), gadget), "restarts")
+
+
+def test_every_restart_is_told_once(gadget: Contract) -> None:
+    script = story(last=[pod("a"), pod("b", restarts=1)])
+    for restarts in (1, 3):
+        script.note("pods", pods=[pod("a"), pod("b", restarts=restarts)])
+    judgement = judge(script, gadget)
+    violated(judgement, "restarts")
+    assert [finding.seen for finding in judgement.findings] == ["b was restarted 1 times", "b was restarted 2 times"]
+
+
+def test_a_pod_that_is_not_ready_need_not_serve(gadget: Contract) -> None:
+    violated(judge(story(serving="a", last=[pod("a"), pod("b", phase="terminating")]), gadget), "ready")
+
+
+def test_no_pod_at_all_is_violated(gadget: Contract) -> None:
+    violated(judge(story(last=[]), gadget), "ready")
+
+
+def test_a_ready_pod_that_the_ingress_does_not_list_is_violated(gadget: Contract) -> None:
+    violated(judge(story(last=[pod("a"), pod("b", listed=False)]), gadget), "endpoints")
+
+
+def test_where_no_pod_tells_its_instance_the_answers_are_counted(gadget: Contract) -> None:
+    nameless = [{**one, "instance": ""} for one in PODS]
+    held(judge(story(last=nameless), gadget))
+    violated(judge(story(last=nameless, serving="a"), gadget), "serving")
+
+
+def test_who_served_cannot_be_told_by_every_contract(bare: Contract) -> None:
+    held(judge(story(), bare))
+
+
+def test_where_nobody_says_how_many_there_shall_be_a_few_visits_do(gadget: Contract) -> None:
+    script = Script("replicas")
+    for _ in range(20):
+        script.op("visit", pod="i-a")
+    unknown(judge(script, gadget), "ready", "endpoints", "restarts")
+
+
+def test_restarts_in_a_run_are_blamed_where_the_target_is_not_fresh_too(gadget: Contract) -> None:
+    script = Script("replicas")
+    script.note("target", "kubernetes", replicas=2)
+    script.note("pods", pods=[pod("a", restarts=3), pod("b")])
+    for number in range(40):
+        script.op("visit", pod=f"i-{'ab'[number % 2]}")
+    script.note("pods", pods=[pod("a", restarts=4), pod("b")])
+    violated(judge(script, gadget), "restarts")
+
+
 def test_restarts_before_the_run_are_not_blamed_where_the_target_is_not_fresh(gadget: Contract) -> None:
     old = [pod("a", restarts=3), pod("b")]
     script = Script("replicas")

@@ -32,12 +32,17 @@ def begin() -> None:
 
 def as_written(judgement: Judgement) -> None:
     """Compare a judgement with the one that is written down for this place of this test."""
+    assert judgement.guarantee
+    same(_plain(judgement))
+
+
+def same(said: Any) -> None:
+    """The same of anything that JSON can say."""
     test = os.environ["PYTEST_CURRENT_TEST"].removesuffix(" (call)")
     file, _, name = test.partition("::")
     nth = next(_said)
     place = f"{name} {nth}" if nth > 1 else name
     path = FOLDER / f"{Path(file).stem}.json"
-    said = _plain(judgement)
     if os.environ.get(WRITE):
         _write(path, place, said)
     else:

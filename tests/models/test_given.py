@@ -29,7 +29,7 @@ def test_an_operation_is_joined_from_its_two_lines() -> None:
 
 def test_an_operation_that_never_came_back_may_have_happened() -> None:
     (one,) = operations(json_lines([INVOKE], "h"), REGISTER, "h")
-    assert (one.end, one.lines, one.action.outcome) == (NEVER, (1,), "info")
+    assert (one.key, one.end, one.lines, one.action.outcome) == ("x", NEVER, (1,), "info")
 
 
 def test_a_line_of_a_recorded_run_is_read_and_what_is_no_operation_passed_over() -> None:
@@ -58,12 +58,20 @@ def test_a_mistake_is_named_with_its_line_and_what_to_write() -> None:
     assert "h.jsonl line 1: register has no op 'writ'; did you mean 'write'?" in said(
         INVOKE.replace(b'"write"', b'"writ"')
     )
-    assert "line 2: process 1 begins an operation, and its last one (line 1) has not come back" in said(INVOKE, INVOKE)
-    assert "line 1: process 1 completes 'write', which it never began" in said(OK)
+    assert "register has no op 'swim'; it has read, write; --model" in said(INVOKE.replace(b"write", b"swim"))
+    assert "h.jsonl line 2: process 1 begins an operation, and its last one (line 1) has not come back" in said(
+        INVOKE, INVOKE
+    )
+    assert "h.jsonl line 1: process 1 completes 'write', which it never began" in said(OK)
     assert "it had begun 'write' (line 1)" in said(INVOKE, OK.replace(b'"write"', b'"read"'))
-    assert "line 2: the type 'done' is unknown; write invoke, ok, fail or info" in said(
+    assert "h.jsonl line 2: the type 'done' is unknown; write invoke, ok, fail or info" in said(
         INVOKE, OK.replace(b"ok", b"done")
     )
+
+
+def test_a_wrong_value_of_what_never_came_back_is_named_with_its_line() -> None:
+    asked = INVOKE.replace(b'"write"', b'"cas"')
+    assert said(b"", asked, model="cas") == "h.jsonl line 2: the value of a cas is 3; write [from, to]"
 
 
 @pytest.mark.parametrize(
@@ -103,8 +111,9 @@ def test_a_time_out_of_etcd_is_no_answer() -> None:
 
 
 def test_lines_of_kv_are_read_with_their_escapes() -> None:
-    ((no, line),) = kv_lines(['{:process 0, :type :ok, :f :get, :key "5", :value "a \\"b\\" \\\\ c\\n"}\n'], "h")
-    assert (no, line.key, line.value) == (1, "5", 'a "b" \\ c\n')
+    ((no, line),) = kv_lines(['{:process 0, :type :ok, :f :get, :key "5", :value "a \\"b\\" \\\\ c\\n\\t\\r"}\n'], "h")
+    assert (no, line.key, line.value) == (1, "5", 'a "b" \\ c\n\t\r')
+    assert (line.process, line.type, line.op) == (0, "ok", "get")
     ((_, line),) = kv_lines(['{:process 0, :type :invoke, :f :get, :key "5", :value nil}'], "h")
     assert line.value is None
 
@@ -124,3 +133,11 @@ def test_other_lines_are_refused_with_their_number(
 ) -> None:
     with pytest.raises(HistoryError, match="h line 2"):
         list(parse(["\n", text], "h"))
+
+
+@pytest.mark.parametrize("parse", [etcd_lines, kv_lines])
+def test_a_long_line_that_is_refused_is_not_shown_whole(
+    parse: Callable[[Iterable[str], str], Iterator[Numbered]],
+) -> None:
+    with pytest.raises(HistoryError, match=f"'{'x' * 80}'"):
+        list(parse(["x" * 200], "h"))
