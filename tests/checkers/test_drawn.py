@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from checkers import written
@@ -186,6 +187,29 @@ def test_the_judgement_has_the_part_of_all_schedules(gadget: Contract) -> None:
     unsupported = [Line(1, "schedule", "unsupported", data={"why": "link: this target cannot"})]
     written.as_written(check(history(unsupported), gadget))
     written.as_written(check(history(right), replace(gadget, redis=replace(gadget.redis, lock=None))))
+
+
+def test_without_fences_a_holder_that_was_overtaken_is_judged_by_the_locks_alone(gadget: Contract) -> None:
+    guide = replace(gadget, redis=replace(gadget.redis, fence=None))
+    for overtaken in (True, False):
+        one = late() if overtaken else RaceStory(*BOTH_UPDATE)
+        one.read("nobody-wrote")
+        told(one, guide, *([] if overtaken else ["linearizable"]))
+    fenced = late()
+    fenced.read("nobody-wrote")
+    told(fenced, gadget, "linearizable", "stale holder cannot write")
+
+
+def test_calls_that_did_not_end_may_leave_their_lock(gadget: Contract) -> None:
+    told(RaceStory(*BOTH_UPDATE), gadget, left_ms=1500, doubt="its calls did not come to their end in time")
+
+
+def test_a_command_is_its_pods_wherever_it_came_from(gadget: Contract) -> None:
+    one = RaceStory(*BOTH_UPDATE)
+    sources: list[dict[str, Any]] = [{"from": "10.0.0.1:5000"}, {"from": "10.0.0.2:5000"}]
+    one.do(A, "SET lock:session:s token-of-a NX PX 10000", **sources[0])
+    one.do(A, "DEL lock:session:s", reply=1, **sources[1])
+    told(one, gadget, "fence grows")
 
 
 def test_a_schedule_has_its_own_lines_and_ends_once(gadget: Contract) -> None:
