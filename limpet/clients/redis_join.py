@@ -24,7 +24,7 @@ NOT_ALWAYS_SHOWN = frozenset(
 )
 SEARCHED = 1000  # exchanges of a connection, before a line is given up
 MARGIN_NS = 250_000_000  # by which two clocks may have drifted apart in a run
-CLOCKS_NS = 200_000  # to which they nearly always agree
+CLOCKS_NS = 200_000  # to which they nearly always agree, beside how uncertain their comparison was
 REDACTED = b"(redacted)"
 
 
@@ -71,12 +71,14 @@ def join(
     from_ns: int,
     until_ns: int,
     ahead_us: int | None = None,
+    uncertain_ns: int = 0,
 ) -> tuple[list[Joined], Counts]:
     """Every line with what the links know of it.
 
     `from_ns` and `until_ns` (the harness's clock) is when MONITOR certainly watched: what a link saw in between must be
-    among the lines. `ahead_us` is the server's clock less the harness's, where it is known. By it equal commands are
-    told apart where one of both sides lacks the first: it was over just before `from_ns`, or blocked since long before.
+    among the lines. `ahead_us` is the server's clock less the harness's, where it is known, give or take
+    `uncertain_ns`. By it equal commands are told apart where one of both sides lacks the first: it was over just before
+    `from_ns`, or blocked since long before.
     """
     by_address: dict[str, list[Exchange]] = defaultdict(list)
     pods: dict[str, str] = {}
@@ -87,7 +89,7 @@ def join(
             lost.append(f"{record.pod}: {record.why}")
         elif carried_out(record) and not 0 < record.replied_ns < from_ns:
             by_address[record.address].append(record)
-    followed = {address: _Followed(exchanges, ahead_us) for address, exchanges in by_address.items()}
+    followed = {address: _Followed(exchanges, ahead_us, uncertain_ns) for address, exchanges in by_address.items()}
     joined = []
     units = _Units()
     for seen in lines:
@@ -122,8 +124,9 @@ def carried_out(record: Exchange) -> bool:
 class _Followed:
     """The exchanges under one address, found one after the other."""
 
-    def __init__(self, exchanges: list[Exchange], ahead_us: int | None) -> None:
+    def __init__(self, exchanges: list[Exchange], ahead_us: int | None, uncertain_ns: int) -> None:
         self._ahead_us = ahead_us
+        self._agree_ns = CLOCKS_NS + uncertain_ns
         self.exchanges = sorted(exchanges, key=lambda one: (one.connection, one.place))
         self._next = 0
 
@@ -138,7 +141,7 @@ class _Followed:
             off_ns = max(0, -lag_ns, lag_ns - took_ns)  # outside the time between its sending and its reply
             if off_ns < best_off_ns and _same(seen, exchange):
                 best, best_off_ns = place, off_ns
-                if off_ns <= CLOCKS_NS:
+                if off_ns <= self._agree_ns:
                     break  # of several that fit, the first; only among those that do not, the nearest
         return self._take(best) if best >= 0 else None
 

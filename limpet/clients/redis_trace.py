@@ -64,6 +64,7 @@ class RedisTrace:
         self._own: set[str] = set()
         self._from_ns = 0
         self._offset_us = 0  # the server's clock less the harness's
+        self._uncertain_ns = 0  # by how much that may be wrong
 
     async def __aenter__(self) -> Self:
         self._redis = self._target.redis()
@@ -73,7 +74,7 @@ class RedisTrace:
         try:
             self.monitor = await Monitor.watch(self._redis)
             self._from_ns = now_ns()
-            self._offset_us = await self._compare_clocks()
+            self._offset_us, self._uncertain_ns = await self._compare_clocks()
             clients: Any = await self._redis.client_list()
         except RedisError as error:
             raise LimpetError(f"Redis trace: {error}") from error
@@ -103,8 +104,8 @@ class RedisTrace:
             await self._redis.echo(mark)
             await eventually(shown, within_s=MARK_WITHIN_S, what="the end of the Redis trace")
 
-    async def _compare_clocks(self) -> int:
-        """How far the server's clock is ahead: in the exchange that was quickest."""
+    async def _compare_clocks(self) -> tuple[int, int]:
+        """How far the server's clock is ahead, and by how much that may be wrong: in the exchange that was quickest."""
         assert self._redis is not None  # it was entered
         tries = []
         for _ in range(CLOCK_TRIES):
@@ -113,13 +114,21 @@ class RedisTrace:
             after_ns = now_ns()
             there_us = int(seconds) * 1_000_000 + int(micros)
             tries.append((after_ns - before_ns, there_us - (before_ns + after_ns) // 2000))
-        return min(tries)[1]
+        took_ns, ahead_us = min(tries)
+        return ahead_us, took_ns // 2
 
     def _write(self, until_ns: int) -> None:
         began_ns = now_ns()
         seen = parse(self.monitor.lines)
         records = list(log.read(self._log)) if self._log else []
-        joined, counts = join(seen, records, from_ns=self._from_ns, until_ns=until_ns, ahead_us=self._offset_us)
+        joined, counts = join(
+            seen,
+            records,
+            from_ns=self._from_ns,
+            until_ns=until_ns,
+            ahead_us=self._offset_us,
+            uncertain_ns=self._uncertain_ns,
+        )
         own = self._own | {line.address for line in seen if line.words[1:] == [b"SETNAME", OWN_NAME]}
         own_units = {line.unit for line in joined if line.seen.address in own}
         wanted = {line.unit for line in joined if self._names.named_by(line.seen.words)} - own_units

@@ -302,6 +302,16 @@ def test_one_of_several_equal_commands_that_was_carried_out_late_is_not_taken_fo
     assert counts.joined == counts.links == 3
 
 
+def test_equal_commands_close_together_are_joined_in_turn_though_the_clocks_were_compared_badly() -> None:
+    behind_s = 0.002
+    records = [took(n, 1 + n / 1000, 1.0001 + n / 1000, "PING") for n in range(3)]
+    lines = [at(1.00005 + behind_s + n / 1000, "PING") for n in range(3)]
+    times = {"from_ns": 0, "until_ns": 5_000_000_000, "ahead_us": 0}
+    for uncertain_ns, found in ((2_000_000, 3), (0, 1)):
+        _, counts = join(lines, records, uncertain_ns=uncertain_ns, **times)
+        assert counts.joined == found
+
+
 def test_an_address_that_comes_again_goes_on_with_the_next_connection() -> None:
     lines = [seen(0, "GET", "a"), seen(1, "GET", "a")]
     records = [passed(1, "GET", "a", reply="2", connection=2), passed(1, "GET", "a", reply="1", connection=1)]
