@@ -64,14 +64,18 @@ class Watched:
     """TCP connections as they stood at the last look.
 
     A connection that began and ended between two looks is seen while the kernel remembers it (TIME_WAIT). One that was
-    refused never stands in the table, so failed connects are not seen.
+    refused never stands in the table, so failed connects are not seen. One that is established belongs to nobody until
+    it is accepted: it is told of at the next look, when its process is known.
     """
 
     def __init__(self, sockets: Iterable[Socket]) -> None:
         self._known: dict[tuple[End, End], Socket] = {}
         self._listening: set[End] = set()
+        self._unowned: dict[tuple[End, End], Socket] = {}
         for _ in self.look(sockets):
             pass
+        self._known |= self._unowned
+        self._unowned = {}
 
     def look(self, sockets: Iterable[Socket]) -> Iterator[Change]:
         """What changed since the last look: what began first, then what ended."""
@@ -80,7 +84,14 @@ class Watched:
         # One that stopped listening meanwhile may have accepted before.
         either = listening | self._listening
         now = {(one.src, one.dst): one for one in tcp if one.state not in _NOT_YET}
-        before, self._known, self._listening = self._known, now, listening
+        before, unowned = self._known, self._unowned
+        new = {key: one for key, one in now.items() if key not in before and key not in unowned}
+        self._unowned = {key: one for key, one in new.items() if not one.pid and _open(one)}
+        now = {key: one for key, one in now.items() if key not in self._unowned}
+        self._known, self._listening = now, listening
+        for one in (one for key, one in unowned.items() if key not in now):
+            yield Change("accept" if _accepted(one, either) else "connect", one)
+            yield Change("close", one)
         for key, one in now.items():
             known = before.get(key)
             if known is None or (_open(one) and not _open(known)):

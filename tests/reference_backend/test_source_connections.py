@@ -56,6 +56,24 @@ def test_a_connection_between_two_looks_is_seen_while_the_kernel_remembers_it() 
     assert found == [("connect", THERE, HERE), ("close", THERE, HERE)]
 
 
+def test_a_connection_that_nobody_has_accepted_yet_is_told_of_when_it_has_a_process() -> None:
+    waiting, accepted = tcp(HERE, THERE, "ESTABLISHED", 0), tcp(HERE, THERE, "ESTABLISHED", 77)
+    watched = Watched([LISTENING])
+    found = [list(watched.look([LISTENING, one])) for one in (waiting, accepted, accepted)]
+    assert [[(change.kind, change.socket.pid) for change in changes] for changes in found] == [[], [("accept", 77)], []]
+
+
+@pytest.mark.parametrize("later", [[], [tcp(HERE, THERE, "ESTABLISHED", 0)]])
+def test_one_whose_process_is_never_known_is_told_of_all_the_same(later: list[Socket]) -> None:
+    found = seen([LISTENING], [LISTENING, tcp(HERE, THERE, "ESTABLISHED", 0)], [LISTENING, *later], [LISTENING])
+    assert found == [("accept", HERE, THERE), ("close", HERE, THERE)]
+
+
+def test_one_without_a_process_in_the_first_table_did_not_begin() -> None:
+    table = [LISTENING, tcp(HERE, THERE, "ESTABLISHED", 0)]
+    assert seen(table, table, table) == []
+
+
 def test_the_same_ends_again_are_a_new_connection() -> None:
     found = seen([tcp(THERE, HERE, "TIME_WAIT", 0)], [tcp(THERE, HERE, "ESTABLISHED")])
     assert found == [("connect", THERE, HERE)]

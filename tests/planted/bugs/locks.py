@@ -62,8 +62,8 @@ def leaked_lock_after_an_exception() -> None:
     edit(
         Locks,
         "hold",
-        "finally:\n                await asyncio.shield",
-        "except BaseException:\n                raise\n            else:\n                await asyncio.shield",
+        "finally:\n                await self._release_surely",
+        "except BaseException:\n                raise\n            else:\n                await self._release_surely",
     )
 
 
